@@ -1,0 +1,45 @@
+# libtessera.so: everything that runs on a CPU, without libtorch. Room source lists are globs, so that
+# adding a guest edits nothing but its room's guests.list.
+include(Guests)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(nlohmann_json REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+
+set(TESSERA_ENGINE_ROOMS base kernels files text tokenizer network context decode use eval)
+set(engine_sources)
+foreach(room ${TESSERA_ENGINE_ROOMS})
+  file(GLOB_RECURSE room_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tessera/${room}/*.cc)
+  list(APPEND engine_sources ${room_sources})
+endforeach()
+tessera_guest_tables(guest_sources)
+
+execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} rev-parse --short HEAD
+                OUTPUT_VARIABLE TESSERA_COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT TESSERA_COMMIT)
+  set(TESSERA_COMMIT "unknown")
+endif()
+configure_file(${PROJECT_SOURCE_DIR}/tessera/base/version.cc.in
+               ${PROJECT_BINARY_DIR}/generated/version.cc @ONLY)
+
+add_library(tessera SHARED ${engine_sources} ${guest_sources}
+            ${PROJECT_BINARY_DIR}/generated/version.cc)
+add_library(tessera::tessera ALIAS tessera)
+target_include_directories(tessera PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_link_libraries(tessera PRIVATE $<BUILD_INTERFACE:tessera_flags> fmt::fmt simdjson::simdjson
+                      nlohmann_json::nlohmann_json PkgConfig::PCRE2 PkgConfig::ZSTD PkgConfig::ZLIB
+                      PUBLIC Threads::Threads)
+set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+
+# One file a processor level: compiled for that level, entered only after a check at run time.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx2.cc PROPERTIES
+    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi2")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx512.cc PROPERTIES
+    COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512bf16;-mfma;-mf16c;-mbmi2;-mprefer-vector-width=512")
+endif()

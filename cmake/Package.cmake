@@ -1,0 +1,15 @@
+# `cmake --install` gives a package that find_package(tessera) finds.
+include(CMakePackageConfigHelpers)
+install(TARGETS tessera EXPORT tessera-targets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h" PATTERN "torch" EXCLUDE)
+install(EXPORT tessera-targets NAMESPACE tessera:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tessera-config.cmake.in
+  ${PROJECT_BINARY_DIR}/tessera-config.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/tessera-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/tessera-config.cmake
+              ${PROJECT_BINARY_DIR}/tessera-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)

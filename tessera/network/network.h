@@ -1,0 +1,94 @@
+// Seam 3 as its users see it: vectors and a past go in, hidden states or logits come out. The
+// network never sees ids; what turns ids into vectors is an Embedder, what turns hidden states
+// into scores is the head.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tessera/files/model_description.h"
+
+namespace tessera {
+
+// What a past holds and what was read from it, counted by the attention layers themselves.
+struct PastCounters {
+  int64_t tokens_seen = 0;       // positions appended since the past began (less what was truncated)
+  int64_t entries_resident = 0;  // keys held, summed over layers and KV heads
+  int64_t bytes_resident = 0;    // memory held by their blocks
+  int64_t keys_read = 0;         // keys attended to, summed over queries, layers and KV heads
+  int64_t keys_possible = 0;     // the same had every query attended to everything before it
+  int64_t full_steps = 0;        // queries x layers that attended to everything
+  int64_t steps = 0;             // queries x layers
+};
+
+// What a network remembers of a sequence; opaque to the decoder. Belongs to the network that made
+// it. Not thread-safe.
+class Past {
+ public:
+  virtual ~Past() = default;
+  // Tokens appended so far: the position of the next one.
+  virtual int64_t length() const = 0;
+  // An independent continuation; shares the memory of what they have in common.
+  virtual std::unique_ptr<Past> fork() const = 0;
+  // Whether truncate() is possible: not for matrix states and policies that have evicted.
+  virtual bool can_truncate() const = 0;
+  // Forgets everything from position `length` on. Needs 0 <= length <= length(). Throws Error when
+  // !can_truncate().
+  virtual void truncate(int64_t length) = 0;
+  virtual PastCounters counters() const = 0;
+};
+
+// Consecutive vectors of one sequence within a batch.
+struct Segment {
+  Past* past = nullptr;                   // null: no past (encoders), every row sees every row
+  std::span<const float> vectors;         // [count, d]
+  int64_t count = 0;
+  std::span<const int32_t> positions;     // [count]; empty: past->length() and onwards
+  // A tree of alternatives: parents[i] < i is the row that row i follows, -1 the past's end. Empty:
+  // each row follows the one before it. With a tree the past is not advanced.   [count]
+  std::span<const int32_t> parents;
+  // Of the last `wanted` rows the hidden state (after the final norm) and the logits are wanted.
+  int64_t wanted = 0;
+  std::span<float> hidden;                // [wanted, d], or empty
+  std::span<float> logits;                // [wanted, vocabulary], or empty
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual const ModelDescription& description() const = 0;
+  // `policy`: a spec of the context seam, "full" for everything.
+  virtual std::unique_ptr<Past> new_past(const std::string& policy = "full") = 0;
+  // Runs all segments in one pass. Segments of one batch have different pasts. The result of a
+  // segment does not depend on the others, nor on how a sequence is cut into calls (the same bits
+  // with `full`). Throws Error when a position lies beyond what the network can represent.
+  virtual void forward(std::span<const Segment> batch) = 0;
+  // Rows of the embedding table, scaled as the network expects them.   out [ids, d]
+  virtual void embed(std::span<const int32_t> ids, std::span<float> out) = 0;
+};
+
+// A network together with its plain embedding table: ids in, logits out. What the decoding
+// strategies stand on; tests give them small models of their own.
+class CausalModel {
+ public:
+  virtual ~CausalModel() = default;
+  virtual int64_t vocabulary_size() const = 0;
+  // Trained window in tokens.
+  virtual int64_t context() const = 0;
+  virtual std::unique_ptr<Past> new_past() = 0;
+
+  // One sequence's share of a batch: appends `ids` to `past`.
+  struct Item {
+    Past* past = nullptr;
+    std::span<const int32_t> ids;
+    std::span<const int32_t> parents;   // as Segment::parents
+    std::span<float> logits;            // [wanted, vocabulary_size()]: of the last `wanted` ids
+    int64_t wanted = 1;
+  };
+  virtual void forward(std::span<const Item> batch) = 0;
+};
+
+}  // namespace tessera

@@ -1,0 +1,113 @@
+// Seam 1: bytes to tokens with byte spans, and back, exactly. The vocabulary is data: ids mapped to
+// byte strings, immutable, several of them in one process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tessera {
+
+class GgufFile;
+
+using TokenId = int32_t;
+
+enum class TokenRole : uint8_t {
+  normal,
+  byte,      // stands for one raw byte ("<0x0A>"), not for the characters of its name
+  control,   // never stands for text of a person: <|im_start|>, [CLS], </s>
+  added,     // added by the user or the model's maker, matched before the splitter
+  unknown,
+  unused,
+};
+
+enum class TokenOrigin : uint8_t { content, template_text, generated };
+
+// Half-open range of bytes of the input; empty for tokens that a template put in.
+struct ByteSpan {
+  int64_t begin = 0, end = 0;
+  bool operator==(const ByteSpan&) const = default;
+};
+
+// An immutable map from ids to byte strings. const calls may run together.
+class Vocabulary {
+ public:
+  virtual ~Vocabulary() = default;
+  virtual int64_t size() const = 0;
+  // The bytes that token `id` adds to a text, without the tricks of its decoder (a byte-level
+  // token gives raw bytes, "##ing" gives "ing"). Needs 0 <= id < size(). Lives as long as this.
+  virtual std::string_view bytes(TokenId id) const = 0;
+  // The token as its file writes it ("Ġthe", "##ing", "<0x0A>"). Same lifetime.
+  virtual std::string_view piece(TokenId id) const = 0;
+  virtual TokenRole role(TokenId id) const = 0;
+  virtual bool starts_word(TokenId id) const = 0;
+  // By the piece as its file writes it.
+  virtual std::optional<TokenId> find(std::string_view piece) const = 0;
+};
+
+struct EncodeOptions {
+  bool add_template = true;       // BOS, [CLS] .. [SEP]: what the file's post-processor adds
+  bool special_in_text = false;   // control tokens written in the text become control ids
+  TokenOrigin origin = TokenOrigin::content;
+};
+
+// Tokens of a text, as arrays of equal length.
+struct Encoding {
+  std::vector<TokenId> ids;
+  std::vector<ByteSpan> spans;           // into the ORIGINAL bytes of the input
+  std::vector<int32_t> pre_tokens;       // index of the pre-token a token came from; -1: template
+  std::vector<TokenOrigin> origins;
+};
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+  virtual const Vocabulary& vocabulary() const = 0;
+  // Any bytes, valid UTF-8 or not. Appends nothing but what the options ask for.
+  virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  // Bytes of one pre-token to ids, without normaliser, splitter and added tokens.
+  virtual std::vector<TokenId> encode_piece(std::string_view piece) const = 0;
+  // The text's bytes, as the file's decoder joins them. Ids outside the vocabulary: Error.
+  // skip_control: control tokens add nothing; otherwise their piece's text.
+  virtual std::string decode(std::span<const TokenId> ids, bool skip_control = true) const = 0;
+  // Ids that begin and end a text when the file names them.
+  virtual std::optional<TokenId> bos() const = 0;
+  virtual std::optional<TokenId> eos() const = 0;
+  // Whether the file asks for BOS in front of every text.
+  virtual bool adds_bos() const = 0;
+  // "byte-level BPE, 49,152 tokens": for people.
+  virtual std::string summary() const = 0;
+};
+
+// Reads a tokenizer.json. Throws Error naming the file and the JSON path of what it cannot serve.
+std::shared_ptr<const Tokenizer> read_tokenizer_json(const std::string& path);
+std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view json,
+                                                      const std::string& where);
+// Reads the vocabulary of a GGUF file. An unknown or missing pre-tokenizer name stops with the
+// remedy and never guesses.
+std::shared_ptr<const Tokenizer> read_gguf_tokenizer(const GgufFile& file);
+
+// Decodes a growing sequence of ids; every piece it gives is whole UTF-8 characters as long as the
+// model writes UTF-8, and the concatenation of all pieces equals decode() of all ids.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool skip_control = true);
+  // The text that became certain with this token; an incomplete character is held back.
+  std::string push(TokenId id);
+  // What was held back; call at the end.
+  std::string finish();
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  bool skip_control_;
+  std::vector<TokenId> ids_;
+  size_t given_ = 0;       // bytes of the decoded window already given out
+  size_t window_ = 0;      // first id of the window that is decoded again
+};
+
+}  // namespace tessera
