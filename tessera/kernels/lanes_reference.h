@@ -46,7 +46,7 @@ uint16_t half_at(const void* p, int i) {
   return h;
 }
 F load_f16(const void* p) { return each([&](int i) { return half_to_float(half_at(p, i)); }); }
-F load_bf16(const void* p) { return each([&](int i) { return bf16_to_float(half_at(p, i)); }); }
+F load_bf16(const void* p) { return each([&](int i) { return bfloat_to_float(half_at(p, i)); }); }
 F add(F a, F b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
 F sub(F a, F b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
 F mul(F a, F b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }

@@ -29,7 +29,7 @@ TEST(Half, EveryFiniteValueSurvivesTheRoundTrip) {
       continue;
     }
     EXPECT_EQ(float_to_half(half_to_float(half)), half) << h;
-    EXPECT_EQ(float_to_bf16(bf16_to_float(half)), half);
+    EXPECT_EQ(float_to_bfloat(bfloat_to_float(half)), half);
   }
   EXPECT_EQ(half_to_float(float_to_half(65519.f)), 65504.f);
   EXPECT_TRUE(std::isinf(half_to_float(float_to_half(65520.f))));
@@ -67,8 +67,8 @@ Case random_case(Random& random, Packing packing, int64_t rows, int64_t columns)
             at += 4;
           } else {
             bool f16 = packing == Packing::f16;
-            uint16_t h = f16 ? float_to_half(v) : float_to_bf16(v);
-            v = f16 ? half_to_float(h) : bf16_to_float(h);
+            uint16_t h = f16 ? float_to_half(v) : float_to_bfloat(v);
+            v = f16 ? half_to_float(h) : bfloat_to_float(h);
             std::memcpy(at, &h, 2);
             at += 2;
           }
@@ -242,12 +242,12 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
     for (CacheType type : {CacheType::f32, CacheType::bf16}) {
       const int64_t keys = 700, chunks = (keys + kChunkKeys - 1) / kChunkKeys;
       auto k = normal(random, keys * width), v = normal(random, keys * width);
-      auto rounded = [&](float x) { return type == CacheType::bf16 ? bf16_to_float(float_to_bf16(x)) : x; };
+      auto rounded = [&](float x) { return type == CacheType::bf16 ? bfloat_to_float(float_to_bfloat(x)) : x; };
       const int64_t block_values = width * kBlockKeys;
       std::vector<std::byte> kb(static_cast<size_t>(chunks * 4 * block_values * cache_bytes(type))), vb(kb.size());
       auto put = [&](std::vector<std::byte>& to, int64_t at, float x) {
         if (type == CacheType::f32) std::memcpy(to.data() + at * 4, &x, 4);
-        uint16_t h = float_to_bf16(x);
+        uint16_t h = float_to_bfloat(x);
         if (type == CacheType::bf16) std::memcpy(to.data() + at * 2, &h, 2);
       };
       for (int64_t i = 0; i < keys; ++i) {
