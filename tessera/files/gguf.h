@@ -20,23 +20,23 @@ namespace tessera {
 
 // A metadata array, left in the file: strings are read when asked for.
 struct GgufArray {
-  uint32_t element_type = 0;                 // GGUF's value type number
+  uint32_t element_type = 0;  // GGUF's value type number
   uint64_t count = 0;
-  std::span<const std::byte> bytes;          // the elements as stored, all bounds checked
+  std::span<const std::byte> bytes;  // the elements as stored, all bounds checked
 };
 using GgufValue = std::variant<bool, int64_t, uint64_t, double, std::string_view, GgufArray>;
 
 // A metadata entry as stored: what a writer needs to copy it unchanged.
 struct GgufEntry {
   std::string_view key;
-  uint32_t type = 0;                         // GGUF's value type number
-  std::span<const std::byte> bytes;          // the value, without key and type
+  uint32_t type = 0;                 // GGUF's value type number
+  std::span<const std::byte> bytes;  // the value, without key and type
 };
 
 struct GgufTensor {
   std::string_view name;
   DType type = DType::f32;
-  std::vector<int64_t> shape;                // fastest-varying first, as GGUF has it
+  std::vector<int64_t> shape;  // fastest-varying first, as GGUF has it
   std::span<const std::byte> data;
 };
 
