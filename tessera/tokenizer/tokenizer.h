@@ -75,6 +75,9 @@ class Tokenizer {
   // The text's bytes, as the file's decoder joins them. Ids outside the vocabulary: Error.
   // skip_control: control tokens add nothing; otherwise their piece's text.
   virtual std::string decode(std::span<const TokenId> ids, bool skip_control = true) const = 0;
+  // Whether what a token adds to a text is settled once some text stands before it; false for
+  // decoders that look ahead.
+  virtual bool decodes_locally() const { return true; }
   // Ids that begin and end a text when the file names them.
   virtual std::optional<TokenId> bos() const = 0;
   virtual std::optional<TokenId> eos() const = 0;
