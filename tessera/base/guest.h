@@ -22,7 +22,7 @@ struct GuestEntry {
   std::string system;   // name of the system it belongs to, "" for a baseline
   std::string source;   // paper, "" where there is none
   std::string limit;    // the spec at which it equals the seam's default, or "oracle: NAME"
-  std::vector<OptionDoc> options;
+  std::vector<OptionDoc> options = {};
 };
 
 template <class Interface>

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "tessera/kernels/activation.h"
+
 namespace tessera {
 
-enum class Activation { gelu, gelu_tanh, silu, relu, relu_squared, quick_gelu };
 enum class NormKind { rms, layer };
 enum class PositionKind { none, rope, alibi, learned };
 enum class ScalingKind { none, linear, dynamic, yarn, llama3, longrope };

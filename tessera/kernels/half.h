@@ -1,4 +1,5 @@
 // The two 16-bit floating-point types, bit for bit, on any processor.
+// Always inlined: a copy compiled for a wide processor level must never serve a plain one.
 #pragma once
 
 #include <bit>
@@ -7,7 +8,7 @@
 namespace tessera {
 
 // IEEE 754 binary16 to fp32, exact; NaNs stay NaN.
-inline float half_to_float(uint16_t half) {
+[[gnu::always_inline]] inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t rest = half & 0x7fffu;
   if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
@@ -17,7 +18,7 @@ inline float half_to_float(uint16_t half) {
 }
 
 // fp32 to IEEE 754 binary16, rounded to nearest, ties to even; too large ones become infinite.
-inline uint16_t float_to_half(float value) {
+[[gnu::always_inline]] inline uint16_t float_to_half(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
@@ -33,12 +34,12 @@ inline uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(sign | (rounded - 0x38000000u) >> 13);
 }
 
-inline float bfloat_to_float(uint16_t value) {
+[[gnu::always_inline]] inline float bfloat_to_float(uint16_t value) {
   return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
 }
 
 // Rounded to nearest, ties to even; NaNs become quiet ones.
-inline uint16_t float_to_bfloat(float value) {
+[[gnu::always_inline]] inline uint16_t float_to_bfloat(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 64u);
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
