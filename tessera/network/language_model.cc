@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/base/guest.h"
+#include "tessera/network/policy.h"
 
 namespace tessera {
 namespace {
@@ -35,6 +38,9 @@ void pool_rows(Pooling kind, const float* rows, int64_t n, std::vector<float>& o
 
 LanguageModel::LanguageModel(std::unique_ptr<Network> network, std::string policy)
     : network_(std::move(network)), policy_(std::move(policy)) {
+  context_ = make_guest<ContextPolicy>(policy_)->serves_any_length()
+                 ? std::numeric_limits<int64_t>::max()
+                 : network_->description().context;
   if (!network_->description().decoder) {
     throw Error(network_->description().family, "is an encoder, which writes no text",
                 "Use `tessera embed` with it, or a decoder here.");
@@ -42,7 +48,6 @@ LanguageModel::LanguageModel(std::unique_ptr<Network> network, std::string polic
 }
 
 int64_t LanguageModel::vocabulary_size() const { return network_->description().vocabulary; }
-int64_t LanguageModel::context() const { return network_->description().context; }
 std::unique_ptr<Past> LanguageModel::new_past() { return network_->new_past(policy_); }
 
 void LanguageModel::forward(std::span<const Item> batch) {

@@ -17,7 +17,8 @@ class LanguageModel final : public CausalModel {
   LanguageModel(std::unique_ptr<Network> network, std::string policy);
 
   int64_t vocabulary_size() const override;
-  int64_t context() const override;
+  // The trained window; no bound for a policy that serves texts of any length.
+  int64_t context() const override { return context_; }
   std::unique_ptr<Past> new_past() override;
   void forward(std::span<const Item> batch) override;
 
@@ -27,6 +28,7 @@ class LanguageModel final : public CausalModel {
  private:
   std::unique_ptr<Network> network_;
   std::string policy_;
+  int64_t context_;
   std::vector<float> vectors_;
   std::vector<Segment> segments_;
 };
