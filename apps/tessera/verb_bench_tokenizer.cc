@@ -27,7 +27,8 @@ double seconds_of(const auto& work) {
 int bench(const BenchTokenizerOptions& options) {
   MappedFile file(options.file);
   std::string text(file.text());
-  if (text.empty()) throw Error(options.file, "is empty", "Name a file with some megabytes of text.");
+  if (text.empty())
+    throw Error(options.file, "is empty", "Name a file with some megabytes of text.");
   std::shared_ptr<const Tokenizer> tokenizer;
   double load = seconds_of([&] { tokenizer = open_tokenizer(model_reference(options.common)); });
   size_t tokens = 0;
@@ -40,15 +41,17 @@ int bench(const BenchTokenizerOptions& options) {
   }
   auto rate = [&](double seconds) { return static_cast<double>(text.size()) / 1e6 / seconds; };
   if (options.common.json) {
-    fmt::print("{{\"mb_per_s_first\":{:.3f},\"mb_per_s\":{:.3f},\"tokens\":{},\"load_seconds\":{:.4f}}}\n",
-               rate(first), rate(best), tokens, load);
+    fmt::print(
+        "{{\"mb_per_s_first\":{:.3f},\"mb_per_s\":{:.3f},\"tokens\":{},\"load_seconds\":{:.4f}}}\n",
+        rate(first), rate(best), tokens, load);
     return kDone;
   }
   fmt::print("{}\n", tokenizer->summary());
   fmt::print("first pass   {:8.1f} MB/s\nlater passes {:8.1f} MB/s (best of {})\n", rate(first),
              rate(best), options.passes);
   fmt::print("tokens       {:8} ({:.2f} bytes each)\nloading      {:8.3f} s\n", tokens,
-             static_cast<double>(text.size()) / static_cast<double>(std::max<size_t>(tokens, 1)), load);
+             static_cast<double>(text.size()) / static_cast<double>(std::max<size_t>(tokens, 1)),
+             load);
   return kDone;
 }
 

@@ -1,10 +1,10 @@
 #include <cstdio>
 #include <optional>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
@@ -82,17 +82,18 @@ class Printer {
     std::string tokens, ids;
     for (size_t i = 0; i < found.ids.size(); ++i) {
       ByteSpan span = found.spans[i];
-      std::string_view part = text.substr(static_cast<size_t>(span.begin),
-                                          static_cast<size_t>(span.end - span.begin));
-      std::string shown = printable(
-          span.begin == span.end ? tokenizer_.vocabulary().piece(found.ids[i]) : part);
+      std::string_view part =
+          text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(span.end - span.begin));
+      std::string shown =
+          printable(span.begin == span.end ? tokenizer_.vocabulary().piece(found.ids[i]) : part);
       if (!colours) {
         fmt::print("{}\t{}\t{}\t{}\n", found.ids[i], span.begin, span.end, shown);
         continue;
       }
       const int background = i % 2 ? 24 : 53;
       bool from_template = found.origins[i] == TokenOrigin::template_text;
-      tokens += fmt::format("\x1b[{}48;5;{};97m{}\x1b[0m", from_template ? "2;" : "", background, shown);
+      tokens +=
+          fmt::format("\x1b[{}48;5;{};97m{}\x1b[0m", from_template ? "2;" : "", background, shown);
       ids += fmt::format("\x1b[48;5;{};97m{}\x1b[0m ", background, found.ids[i]);
     }
     if (colours) fmt::print("{}\n{}\n", tokens, ids);
@@ -114,8 +115,8 @@ void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t numbe
   for (const auto& element : array) {
     int64_t id = element.is_number_integer() ? element.get<int64_t>() : -1;
     if (id < 0 || id >= size) {
-      throw Error(place, fmt::format("entry {} is not an id of this vocabulary, 0 to {}", ids.size(),
-                                     size - 1));
+      throw Error(place, fmt::format("entry {} is not an id of this vocabulary, 0 to {}",
+                                     ids.size(), size - 1));
     }
     ids.push_back(static_cast<TokenId>(id));
   }
@@ -125,11 +126,13 @@ void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t numbe
 
 int tokenize(const TokenizeOptions& options) {
   if (options.text && !options.file.empty()) {
-    tell("tessera tokenize: a text and --file exclude each other. `tessera tokenize --help` says more.");
+    tell(
+        "tessera tokenize: a text and --file exclude each other. `tessera tokenize --help` says "
+        "more.");
     return kWrongCommand;
   }
-  auto tokenizer =
-      open_tokenizer(options.tokenizer.empty() ? model_reference(options.common) : options.tokenizer);
+  auto tokenizer = open_tokenizer(options.tokenizer.empty() ? model_reference(options.common)
+                                                            : options.tokenizer);
   std::string source = options.file.empty() ? "-" : options.file;
   Printer printer(*tokenizer, options);
   if (options.decode) {

@@ -1,10 +1,5 @@
 #include "tessera/text/corpus.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -12,7 +7,11 @@
 #include <memory>
 #include <vector>
 
+#include <fcntl.h>
 #include <simdjson.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include "tessera/base/error.h"
 
@@ -72,7 +71,9 @@ class Gzip : public Unpacker {
 class Zstd : public Unpacker {
  public:
   explicit Zstd(std::string name)
-      : name_(std::move(name)), out_(kChunk, '\0'), stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
+      : name_(std::move(name)),
+        out_(kChunk, '\0'),
+        stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
     if (!stream_) throw Error(name_, "zstd has no memory");
   }
   void take(std::string_view bytes, const ChunkSink& sink) override {
@@ -213,7 +214,8 @@ void texts_of_jsonl(const std::string& path, const std::string& field, const Tex
     }
     if (top.get(object)) throw Error(place, "is not a JSON object");
     if (object.at_key(field).get(text)) {
-      throw Error(place, "has no string member \"" + field + "\"", "Name the field that holds the text.");
+      throw Error(place, "has no string member \"" + field + "\"",
+                  "Name the field that holds the text.");
     }
     sink(text);
   });

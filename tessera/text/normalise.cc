@@ -25,9 +25,8 @@ std::span<const char32_t> target(const unicode::Mapping& m) {
 
 uint8_t combining_class(char32_t code) {
   auto table = unicode::combining_table();
-  auto it = std::upper_bound(
-      table.begin(), table.end(), code,
-      [](char32_t c, const unicode::ClassRange& r) { return c < r.first; });
+  auto it = std::upper_bound(table.begin(), table.end(), code,
+                             [](char32_t c, const unicode::ClassRange& r) { return c < r.first; });
   return it != table.begin() && code <= std::prev(it)->last ? std::prev(it)->combining_class : 0;
 }
 

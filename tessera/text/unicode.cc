@@ -72,10 +72,11 @@ CodeBitmap::CodeBitmap(const CodeSet& set) : bits_((kCodeEnd + 63) / 64) {
   }
 }
 
-CodeBitmap::CodeBitmap(std::string_view name) : CodeBitmap([&] {
-      auto set = find_code_set(name);
-      assert(set);
-      return *set;
-    }()) {}
+CodeBitmap::CodeBitmap(std::string_view name)
+    : CodeBitmap([&] {
+        auto set = find_code_set(name);
+        assert(set);
+        return *set;
+      }()) {}
 
 }  // namespace tessera

@@ -77,8 +77,10 @@ inline size_t incomplete_tail(std::string_view text) {
   for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
     auto lead = static_cast<unsigned char>(text[text.size() - back]);
     if ((lead & 0xC0) == 0x80) continue;
-    size_t wanted = lead >= 0xF0 && lead < 0xF5 ? 4 : lead >= 0xE0 && lead < 0xF0 ? 3
-                    : lead >= 0xC2 && lead < 0xE0 ? 2 : 1;
+    size_t wanted = lead >= 0xF0 && lead < 0xF5   ? 4
+                    : lead >= 0xE0 && lead < 0xF0 ? 3
+                    : lead >= 0xC2 && lead < 0xE0 ? 2
+                                                  : 1;
     if (wanted <= back) return 0;
     // The second byte decides about overlong forms, surrogates and codes beyond the last.
     if (back >= 2) {

@@ -39,9 +39,8 @@ bool ends_with_word(std::string_view text) {
 
 AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& t) { return t.content.empty(); });
-  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
-    return a.content < b.content;
-  });
+  std::stable_sort(tokens_.begin(), tokens_.end(),
+                   [](const AddedToken& a, const AddedToken& b) { return a.content < b.content; });
   size_t i = 0;
   for (size_t b = 0; b < 256; ++b) {
     first_[b] = static_cast<uint32_t>(i);

@@ -17,8 +17,8 @@ struct AddedToken {
   bool single_word = false;  // only where no word goes on before or behind it
   bool left_strip = false;   // takes white space before it along
   bool right_strip = false;
-  bool normalised = false;   // looked for behind the normaliser, else in front of it
-  bool special = false;      // a control token
+  bool normalised = false;  // looked for behind the normaliser, else in front of it
+  bool special = false;     // a control token
 };
 
 // A piece of text between added tokens, or one of them.
@@ -40,7 +40,7 @@ class AddedTokenMatcher {
  private:
   const AddedToken* longest_at(std::string_view text) const;
 
-  std::vector<AddedToken> tokens_;  // sorted by content
+  std::vector<AddedToken> tokens_;     // sorted by content
   std::array<uint32_t, 257> first_{};  // tokens_[first_[b] .. first_[b + 1]) begin with byte b
 };
 

@@ -194,7 +194,8 @@ class BytePairModel : public Model {
                   joined.begin() + static_cast<ptrdiff_t>(best) + 1);
       }
       --count;
-      if (best + 1 < count) joined[best] = join(tokens[best].id, tokens[best + 1].id, allow_control);
+      if (best + 1 < count)
+        joined[best] = join(tokens[best].id, tokens[best + 1].id, allow_control);
       if (best > 0) joined[best - 1] = join(tokens[best - 1].id, tokens[best].id, allow_control);
     }
     out.resize(first + count);
@@ -223,7 +224,8 @@ class BytePairModel : public Model {
     }
     std::make_heap(heap.begin(), heap.end());
     auto renew = [&](uint32_t i) {
-      joined[i] = next[i] < count ? join(tokens[i].id, tokens[next[i]].id, allow_control) : Joined{};
+      joined[i] =
+          next[i] < count ? join(tokens[i].id, tokens[next[i]].id, allow_control) : Joined{};
       if (joined[i].rank == kNoRank) return;
       heap.push_back({joined[i].rank, i});
       std::push_heap(heap.begin(), heap.end());

@@ -13,13 +13,13 @@ struct BpeMerge {
 };
 
 struct BpeOptions {
-  Reading reading = Reading::utf8;     // byte_level: symbols are bytes
-  std::optional<TokenId> unknown;      // for symbols that have no token; none: they are dropped
-  bool fuse_unknown = false;           // neighbouring unknown symbols are one token
-  bool byte_fallback = false;          // unknown characters become tokens <0x00> .. <0xFF>
-  bool ignore_merges = false;          // a piece that is a token is that token
-  std::string continuing_prefix;       // in front of every symbol but a piece's first
-  std::string end_suffix;              // behind a piece's last symbol
+  Reading reading = Reading::utf8;  // byte_level: symbols are bytes
+  std::optional<TokenId> unknown;   // for symbols that have no token; none: they are dropped
+  bool fuse_unknown = false;        // neighbouring unknown symbols are one token
+  bool byte_fallback = false;       // unknown characters become tokens <0x00> .. <0xFF>
+  bool ignore_merges = false;       // a piece that is a token is that token
+  std::string continuing_prefix;    // in front of every symbol but a piece's first
+  std::string end_suffix;           // behind a piece's last symbol
 };
 
 // `pieces`: bytes (reading byte_level) or characters of each token to its id. Merges come in the

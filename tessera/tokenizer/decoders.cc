@@ -17,16 +17,25 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 
 // The space that was put between words does not belong in front of these.
 void clean_up(std::string& text) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> rules = {{
-      {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
-      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}}};
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> rules = {
+      {{" .", "."},
+       {" ?", "?"},
+       {" !", "!"},
+       {" ,", ","},
+       {" ' ", "'"},
+       {" n't", "n't"},
+       {" 'm", "'m"},
+       {" do not", " don't"},
+       {" 's", "'s"},
+       {" 've", "'ve"},
+       {" 're", "'re"}}};
   for (const auto& [from, to] : rules) replace_all(text, from, to);
 }
 
 class SpaceJoiner : public Decoder {
  public:
   void apply(std::vector<std::string>& pieces) const override {
-    for (size_t i = 1; i < pieces.size(); ++i) pieces[i].insert(0, " ");
+    for (size_t i = 1; i < pieces.size(); ++i) pieces[i].insert(0, 1, ' ');
   }
 };
 
@@ -64,7 +73,7 @@ class WordPieceDecoder : public Decoder {
         if (pieces[i].starts_with(prefix_)) {
           pieces[i].erase(0, prefix_.size());
         } else {
-          pieces[i].insert(0, " ");
+          pieces[i].insert(0, 1, ' ');
         }
       }
       if (cleanup_) clean_up(pieces[i]);
@@ -106,8 +115,8 @@ class StripDecoder : public Decoder {
       for (size_t n = 0; n < start_ && text.substr(begin).starts_with(content_); ++n) {
         begin += content_.size();
       }
-      for (size_t n = 0; n < stop_ && end > begin && text.substr(begin, end - begin).ends_with(content_);
-           ++n) {
+      for (size_t n = 0;
+           n < stop_ && end > begin && text.substr(begin, end - begin).ends_with(content_); ++n) {
         end -= content_.size();
       }
       p = p.substr(begin, end - begin);
@@ -178,8 +187,10 @@ int named_byte(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return -1;
   int value = 0;
   for (char c : piece.substr(3, 2)) {
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                       : -1;
     if (digit < 0) return -1;
     value = value * 16 + digit;
   }

@@ -24,7 +24,8 @@ std::unique_ptr<Decoder> suffix_decoder(std::string suffix);
 
 // The byte that a piece like "<0x0A>" names, or -1.
 int named_byte(std::string_view piece);
-// The bytes of a piece that is written in the byte-level alphabet throughout; the piece itself else.
+// The bytes of a piece that is written in the byte-level alphabet throughout; the piece itself
+// else.
 std::string byte_level_bytes(std::string_view piece);
 
 }  // namespace tessera

@@ -10,6 +10,7 @@
 #include <simdjson.h>
 
 #include "tessera/base/error.h"
+#include "tessera/files/shown.h"
 
 namespace tessera {
 
@@ -42,11 +43,12 @@ class JsonValue {
     simdjson::dom::object object = as_object();
     simdjson::dom::element found;
     if (object.at_key(name).get(found) || found.is_null()) return std::nullopt;
-    return JsonValue(found, file_, path_.empty() ? std::string(name) : path_ + "." + std::string(name));
+    return JsonValue(found, file_,
+                     path_.empty() ? std::string(name) : path_ + "." + std::string(name));
   }
   JsonValue require(std::string_view name) const {
     auto found = find(name);
-    if (!found) refuse("\"" + std::string(name) + "\" is missing");
+    if (!found) refuse(shown(name) + " is missing");
     return *found;
   }
   bool boolean(std::string_view name, bool standard) const {
@@ -66,7 +68,7 @@ class JsonValue {
     for (auto [key, value] : as_object()) {
       bool found = false;
       for (auto k : known) found = found || k == key;
-      if (!found) refuse("\"" + std::string(key).substr(0, 80) + "\" is not supported here");
+      if (!found) refuse(shown(key) + " is not supported here");
     }
   }
 

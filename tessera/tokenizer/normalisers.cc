@@ -160,8 +160,7 @@ std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options
 }
 
 std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts) {
-  auto shared =
-      std::make_shared<const std::vector<std::unique_ptr<Normaliser>>>(std::move(parts));
+  auto shared = std::make_shared<const std::vector<std::unique_ptr<Normaliser>>>(std::move(parts));
   return from([shared](AlignedText t) {
     for (const auto& part : *shared) t = part->apply(std::move(t));
     return t;

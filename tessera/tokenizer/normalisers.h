@@ -7,8 +7,8 @@
 namespace tessera {
 
 struct BertNormaliserOptions {
-  bool clean_text = true;       // no control characters, every white space becomes a space
-  bool chinese_spaces = true;   // CJK characters stand alone
+  bool clean_text = true;      // no control characters, every white space becomes a space
+  bool chinese_spaces = true;  // CJK characters stand alone
   bool strip_accents = true;
   bool lower_case = true;
 };

@@ -1,5 +1,5 @@
-// The replaceable parts of a tokenizer. Which ones a tokenizer has is decided by what its file says,
-// never by a model's name. All are immutable; const calls may run together.
+// The replaceable parts of a tokenizer. Which ones a tokenizer has is decided by what its file
+// says, never by a model's name. All are immutable; const calls may run together.
 #pragma once
 
 #include <cstdint>

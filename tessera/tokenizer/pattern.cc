@@ -63,9 +63,7 @@ struct Pattern::Compiled {
   std::vector<uint16_t> page_of;  // of 128 units
   std::vector<uint8_t> pages;
 
-  uint8_t class_of(char32_t c) const {
-    return pages[page_of[c / kPage] * kPage + c % kPage];
-  }
+  uint8_t class_of(char32_t c) const { return pages[page_of[c / kPage] * kPage + c % kPage]; }
 
   explicit Compiled(const ParsedPattern& parsed) {
     CodeClasses classes = classes_of(parsed.sets);

@@ -19,9 +19,9 @@ enum class Reading : uint8_t {
 };
 
 // A compiled expression. What it can tell apart about characters is a small number of classes, so
-// text is first written as one class byte a character and PCRE2 matches those: the classes are those
-// of the reference package, whatever Unicode version PCRE2 has, and invalid bytes need no care.
-// Threads: const calls may run together.
+// text is first written as one class byte a character and PCRE2 matches those: the classes are
+// those of the reference package, whatever Unicode version PCRE2 has, and invalid bytes need no
+// care. Threads: const calls may run together.
 class Pattern {
  public:
   // Supported: alternation, groups (plain, (?:), (?i:), look-around, atomic), classes, . \s \d \w

@@ -211,17 +211,27 @@ class Parser {
   // A class escape after the backslash, such as s or p{L}.
   std::optional<CodeSet> class_escape(char32_t c) {
     switch (c) {
-      case 's': return named("space");
-      case 'S': return ~named("space");
-      case 'd': return named("Nd");
-      case 'D': return ~named("Nd");
-      case 'w': return named("word");
-      case 'W': return ~named("word");
-      case 'h': return CodeSet({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
-      case 'H': return ~CodeSet({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
+      case 's':
+        return named("space");
+      case 'S':
+        return ~named("space");
+      case 'd':
+        return named("Nd");
+      case 'D':
+        return ~named("Nd");
+      case 'w':
+        return named("word");
+      case 'W':
+        return ~named("word");
+      case 'h':
+        return CodeSet({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
+      case 'H':
+        return ~CodeSet({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
       case 'p':
-      case 'P': return property(c == 'P');
-      default: return std::nullopt;
+      case 'P':
+        return property(c == 'P');
+      default:
+        return std::nullopt;
     }
   }
 
@@ -245,16 +255,25 @@ class Parser {
   // An escaped single character, in or outside brackets.
   char32_t character_escape(char32_t c) {
     switch (c) {
-      case 'n': return '\n';
-      case 'r': return '\r';
-      case 't': return '\t';
-      case 'f': return '\f';
-      case 'v': return '\v';
-      case 'a': return '\a';
-      case 'e': return 0x1B;
+      case 'n':
+        return '\n';
+      case 'r':
+        return '\r';
+      case 't':
+        return '\t';
+      case 'f':
+        return '\f';
+      case 'v':
+        return '\v';
+      case 'a':
+        return '\a';
+      case 'e':
+        return 0x1B;
       case 'x':
-      case 'u': return hexadecimal(c);
-      default: break;
+      case 'u':
+        return hexadecimal(c);
+      default:
+        break;
     }
     if (is_letter(c) || is_digit(c)) refuse(std::string("\\") + static_cast<char>(c));
     return c;

@@ -54,7 +54,8 @@ bool PieceTable::insert(std::string_view text, TokenId id) {
 TokenId PieceTable::find(std::string_view text, uint64_t hash) const {
   if (slots_.empty()) return -1;
   auto tag = static_cast<uint32_t>(hash >> 32);
-  for (size_t at = hash & (slots_.size() - 1); slots_[at].entry; at = (at + 1) & (slots_.size() - 1)) {
+  for (size_t at = hash & (slots_.size() - 1); slots_[at].entry;
+       at = (at + 1) & (slots_.size() - 1)) {
     if (slots_[at].tag != tag) continue;
     const Entry& e = entries_[slots_[at].entry - 1];
     if (piece(e) == text) return e.id;

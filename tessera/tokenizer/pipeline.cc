@@ -39,7 +39,7 @@ class ScratchPool {
 
 std::string thousands(int64_t n) {
   std::string digits = std::to_string(n);
-  for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
 }
 
@@ -146,8 +146,10 @@ class Pipeline : public Tokenizer {
   // A stretch of text between added tokens of the raw text.
   void encode_text(std::string_view text, ByteRange range, const EncodeOptions& options,
                    Scratch& scratch, int32_t& piece, Encoding& out) const {
-    PreTokens tokens{AlignedText(text.substr(range.begin, range.size()),
-                                 static_cast<int64_t>(range.begin)), {}, Reading::utf8};
+    PreTokens tokens{
+        AlignedText(text.substr(range.begin, range.size()), static_cast<int64_t>(range.begin)),
+        {},
+        Reading::utf8};
     if (parts_.normaliser) tokens.text = parts_.normaliser->apply(std::move(tokens.text));
     const size_t size = tokens.text.text().size();
     if (size == 0) return;
@@ -166,7 +168,8 @@ class Pipeline : public Tokenizer {
         tokens.pieces.push_back(part.range);
         return encode_pieces(tokens, options, scratch, piece, out);
       }
-      PreTokens inner{AlignedText(tokens.text, part.range), {{0, part.range.size()}}, Reading::utf8};
+      PreTokens inner{
+          AlignedText(tokens.text, part.range), {{0, part.range.size()}}, Reading::utf8};
       encode_pieces(inner, options, scratch, piece, out);
     }
   }

@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::string_view kMetaspace = "\xE2\x96\x81";
 
-std::string in_quotes(std::string_view text) {
-  return "\"" + std::string(text.substr(0, 80)) + "\"";
-}
-
 class Reader {
  public:
   explicit Reader(const JsonValue& top) : top_(top), model_(top.require("model")) {}
@@ -101,9 +97,10 @@ class Reader {
     for (auto [piece, value] : vocab.as_object()) {
       auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
       if (!vocabulary().set(id, piece, TokenRole::normal)) {
-        std::string other = vocabulary().find(piece) ? "the token is there twice"
-                            : "id " + std::to_string(id) + " is also that of " +
-                                  in_quotes(vocabulary().piece(id));
+        std::string other =
+            vocabulary().find(piece)
+                ? "the token is there twice"
+                : "id " + std::to_string(id) + " is also that of " + shown(vocabulary().piece(id));
         vocab.member(value, piece).refuse(other);
       }
     }
@@ -112,9 +109,10 @@ class Reader {
       auto known = vocabulary().find(t.content);
       bool same = known && *known == t.id;
       if (same || vocabulary().set(t.id, t.content, TokenRole::normal)) continue;
-      std::string fault = known ? in_quotes(t.content) + " has id " + std::to_string(*known) + " in model.vocab"
-                                : "id " + std::to_string(t.id) + " is also that of " +
-                                      in_quotes(vocabulary().piece(t.id));
+      std::string fault =
+          known ? shown(t.content) + " has id " + std::to_string(*known) + " in model.vocab"
+                : "id " + std::to_string(t.id) + " is also that of " +
+                      shown(vocabulary().piece(t.id));
       top_.require("added_tokens").item(top_.element(), i).refuse(fault);
     }
   }
@@ -122,9 +120,9 @@ class Reader {
   JsonValue vocab_of_supported_model() {
     type_ = model_.text("type", model_.find("merges") ? "BPE" : "");
     if (type_ != "BPE" && type_ != "WordPiece") {
-      model_.refuse(type_.empty() ? "\"type\" is missing"
-                                  : "the model " + in_quotes(type_) + " is not supported",
-                    "Supported are BPE and WordPiece.");
+      model_.refuse(
+          type_.empty() ? "\"type\" is missing" : "the model " + shown(type_) + " is not supported",
+          "Supported are BPE and WordPiece.");
     }
     return model_.require("vocab");
   }
@@ -148,7 +146,8 @@ class Reader {
     for (const AddedToken& t : parts_.added) {
       added[static_cast<size_t>(t.id)] = true;
       TokenRole role = t.content == unknown ? TokenRole::unknown
-                       : t.special ? TokenRole::control : TokenRole::added;
+                       : t.special          ? TokenRole::control
+                                            : TokenRole::added;
       vocabulary().set_role(t.id, role);
       if (role == TokenRole::control) control_[static_cast<size_t>(t.id)] = true;
     }
@@ -201,15 +200,16 @@ class Reader {
     auto json = model_.find("unk_token");
     if (!json) return std::nullopt;
     auto id = vocabulary().find(json->as_text());
-    if (!id) json->refuse(in_quotes(json->as_text()) + " is no token");
+    if (!id) json->refuse(shown(json->as_text()) + " is no token");
     return id;
   }
 
   void read_word_piece() {
-    model_.only({"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word",
-                 "vocab"});
+    model_.only(
+        {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
     if (reading_ == Reading::byte_level) {
-      top_.require("pre_tokenizer").refuse("ByteLevel in front of a WordPiece model is not supported");
+      top_.require("pre_tokenizer")
+          .refuse("ByteLevel in front of a WordPiece model is not supported");
     }
     WordPieceOptions options;
     auto unknown = unknown_token();
@@ -227,7 +227,8 @@ class Reader {
       first.insert(piece, id);
       if (piece.starts_with(prefix)) next.insert(piece.substr(prefix.size()), id);
     }
-    parts_.model = word_piece_model(std::move(first), std::move(next), std::move(control_), options);
+    parts_.model =
+        word_piece_model(std::move(first), std::move(next), std::move(control_), options);
   }
 
   void read_byte_pairs() {
@@ -292,7 +293,7 @@ class Reader {
       auto id = [&](std::string_view piece) {
         auto found = vocabulary().find(piece);
         if (!found) {
-          json.item(element, index).refuse(in_quotes(piece) + " is no token of model.vocab");
+          json.item(element, index).refuse(shown(piece) + " is no token of model.vocab");
         }
         return *found;
       };

@@ -12,8 +12,7 @@ namespace {
 constexpr std::string_view kRemedy = "docs/formats/tokenizer-json.md lists what is supported.";
 
 [[noreturn]] void refuse_type(const JsonValue& json, std::string_view kind, std::string_view type) {
-  json.refuse("the " + std::string(kind) + " \"" + std::string(type.substr(0, 80)) +
-                  "\" is not supported",
+  json.refuse("the " + std::string(kind) + " " + shown(type) + " is not supported",
               std::string(kRemedy));
 }
 
@@ -265,7 +264,7 @@ TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size)
         (seen_text ? frame.after : frame.before).push_back(checked(id));
       }
     } else {
-      item.refuse("\"" + name.substr(0, 80) + "\" is not among its special_tokens");
+      item.refuse(shown(name) + " is not among its special_tokens");
     }
   }
   if (!seen_text) json.require("single").refuse("has no place for the text");

@@ -7,8 +7,8 @@
 namespace tessera {
 
 struct WordPieceOptions {
-  TokenId unknown = 0;                     // for a word that cannot be tiled
-  size_t max_input_chars_per_word = 100;   // longer words are unknown
+  TokenId unknown = 0;                    // for a word that cannot be tiled
+  size_t max_input_chars_per_word = 100;  // longer words are unknown
 };
 
 // `first`: tokens that can begin a word; `next`: those that continue one, without their prefix.
