@@ -21,6 +21,8 @@ class Streaming final : public ContextPolicy {
     }
   }
 
+  bool serves_any_length() const override { return slot_; }
+
   // The newest keys lie at their own distances; the sinks are seen from where they would lie if
   // nothing stood between, which keeps every distance inside the trained window.
   void select(const StepView& step, std::vector<Run>& runs) const override {

@@ -172,17 +172,19 @@ class Assembler {
                                    : prefix_ + std::string(module);
   }
 
-  std::string canonical_name(Part part, int64_t layer, int64_t expert) const {
-    for (const PartName& name : family_.parts) {
-      if (name.part != part || (expert != -1) != (name.module.find("{e}") != std::string::npos)) {
-        continue;
-      }
-      bool absolute = name.module.starts_with('^');
-      std::string full = absolute ? std::string(name.module.substr(1))
-                                  : std::string(family_.prefix) + std::string(name.module);
-      return expand(full, layer, expert);
+  // The module's name in the family: its own where the file has the family's names, else the first
+  // one of its part.
+  std::string canonical_name(const PartName& own, int64_t layer, int64_t expert) const {
+    const PartName* name = options_.find_prefix ? &own : nullptr;
+    for (const PartName& candidate : family_.parts) {
+      const bool of_experts = candidate.module.find("{e}") != std::string::npos;
+      if (!name && candidate.part == own.part && of_experts == (expert != -1)) name = &candidate;
     }
-    return "";
+    if (!name) return "";
+    std::string full = name->module.starts_with('^')
+                           ? std::string(name->module.substr(1))
+                           : std::string(family_.prefix) + std::string(name->module);
+    return expand(full, layer, expert);
   }
 
   void place(Part part, int64_t layer) {
@@ -272,7 +274,7 @@ class Assembler {
     }
     claimed_.insert(t.name);
     Parameter p;
-    p.module = canonical_name(name.part, layer, expert);
+    p.module = canonical_name(name, layer, expert);
     p.tensor = t.name;
     p.type = t.type;
     p.rows = shape.rows;
@@ -297,19 +299,19 @@ class Assembler {
           t.data.subspan(static_cast<size_t>(rows.first * row), static_cast<size_t>(p.rows * row));
       p.stored_rows = p.rows;
     }
-    place_bias(stored, name.part, layer, expert, rows, is_norm(name.part) ? p.columns : p.rows);
+    place_bias(stored, name, layer, expert, rows, is_norm(name.part) ? p.columns : p.rows);
     table_->weights_.emplace(Key{name.part, layer, expert}, std::move(p));
   }
 
-  void place_bias(const std::string& stored, Part part, int64_t layer, int64_t expert,
+  void place_bias(const std::string& stored, const PartName& name, int64_t layer, int64_t expert,
                   const Layout& rows, int64_t size) {
     const StoredTensor* t = bias_of(stored);
     if (!t) return;
-    const int64_t stored_size = is_norm(part) ? size : rows.stored_rows;
+    const int64_t stored_size = is_norm(name.part) ? size : rows.stored_rows;
     expect_shape(*t, {stored_size});
     claimed_.insert(t->name);
     Parameter p;
-    p.module = canonical_name(part, layer, expert);
+    p.module = canonical_name(name, layer, expert);
     p.tensor = t->name;
     p.rows = p.stored_rows = 1;
     p.columns = size;
@@ -328,7 +330,7 @@ class Assembler {
       p.type = DType::f32;
       p.data = std::as_bytes(std::span(table_->owned_.back()));
     }
-    table_->biases_.emplace(Key{part, layer, expert}, std::move(p));
+    table_->biases_.emplace(Key{name.part, layer, expert}, std::move(p));
   }
 
   void refuse_unclaimed() const {

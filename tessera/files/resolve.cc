@@ -108,7 +108,7 @@ std::vector<InstalledModel> installed_models() {
       if (snapshot.empty() || !fs::exists(fs::path(snapshot) / "config.json", ignored)) continue;
       name.erase(0, 8);
       size_t mark = name.find("--");
-      if (mark != std::string::npos) name.replace(mark, 2, "/");
+      if (mark != std::string::npos) name = name.substr(0, mark) + '/' + name.substr(mark + 2);
       auto same = [&](const InstalledModel& m) { return m.name == name; };
       if (std::any_of(out.begin(), out.end(), same)) continue;
       out.push_back({name, snapshot, "safetensors", weight_bytes(snapshot)});

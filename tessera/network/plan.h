@@ -34,6 +34,8 @@ class Plan {
   // The head over chunk.wanted (at most wanted_rows() of them).
   void run_head(const Chunk& chunk);
 
+  // Where the vectors of a chunk go before run_body().   [rows, embedding_width]
+  const Rows& input() const { return slots_.front().rows; }
   // [wanted_rows, d] and [wanted_rows, vocabulary] of the last run_head(); logits is null when the
   // network has no head.
   const Rows& hidden() const { return *hidden_; }

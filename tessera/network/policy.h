@@ -45,6 +45,8 @@ class ContextPolicy {
   virtual void attach(const Geometry& geometry) = 0;
   // Whether every query sees everything before it: such a policy is never asked to select.
   virtual bool attends_everything() const { return false; }
+  // Whether a text may grow beyond the trained window under this policy.
+  virtual bool serves_any_length() const { return false; }
   // Fills `runs` (empty on entry) with ascending, disjoint runs that end at index + 1 at most and
   // include the query's own entry. May be called from several threads at once, for any order of
   // layers, heads and queries.

@@ -1,0 +1,219 @@
+#include "tessera/decode/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+#include "tessera/base/error.h"
+#include "tessera/base/guest.h"
+
+namespace tessera {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void check_prompt(const std::vector<TokenId>& prompt, int64_t vocabulary) {
+  if (prompt.empty()) {
+    throw Error("prompt", "it has no tokens", "Give some text, or a token to begin with.");
+  }
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    if (prompt[i] < 0 || prompt[i] >= vocabulary) {
+      throw Error("prompt", "token " + std::to_string(i + 1) + " has id " +
+                                std::to_string(prompt[i]) + "; the model has ids 0 to " +
+                                std::to_string(vocabulary - 1),
+                  "Use the tokenizer that belongs to this model.");
+    }
+  }
+}
+
+// Tokens that may be generated.
+int64_t room(const CausalModel& model, size_t prompt, const GenerateOptions& options) {
+  int64_t most = options.max_tokens > 0 ? options.max_tokens : std::numeric_limits<int64_t>::max();
+  if (options.context < 0) return most;
+  int64_t context = options.context > 0 ? options.context : model.context();
+  auto needed = static_cast<int64_t>(prompt) + 1;
+  if (needed > context) {
+    throw Error("prompt", "its " + std::to_string(prompt) +
+                              " tokens and one for an answer need " + std::to_string(needed) +
+                              " positions; the context has " + std::to_string(context),
+                "Shorten it, take a model with a longer context, or name a policy that serves "
+                "longer inputs (`tessera list context`).");
+  }
+  return std::min(most, context - static_cast<int64_t>(prompt));
+}
+
+}  // namespace
+
+Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokenizer,
+                     std::vector<TokenId> prompt, const GenerateOptions& options,
+                     GenerateCallbacks callbacks, std::unique_ptr<Past> past)
+    : model_(model),
+      callbacks_(std::move(callbacks)),
+      prefill_chunk_(std::max<int64_t>(1, options.prefill_chunk)),
+      setup_(std::make_unique<SearchSetup>()) {
+  auto strategy = make_guest<Strategy>(options.decode);
+  check_prompt(prompt, model.vocabulary_size());
+  setup_->max_tokens = room(model, prompt.size(), options);
+  setup_->tokenizer = std::move(tokenizer);
+  setup_->vocabulary = model.vocabulary_size();
+  setup_->prompt = std::move(prompt);
+  setup_->stop_ids = options.stop_ids;
+  setup_->stop = options.stop;
+  setup_->constraint = make_guest<Constraint>(options.constrain);
+  setup_->seed = options.seed ? *options.seed : fresh_seed();
+  setup_->top_logprobs = options.top_logprobs;
+  setup_->logit_bias = options.logit_bias;
+
+  if (!past) past = model.new_past();
+  out_.seed = setup_->seed;
+  out_.prompt_tokens = static_cast<int64_t>(setup_->prompt.size());
+  out_.reused_tokens = past->length();
+  if (out_.reused_tokens >= out_.prompt_tokens) {
+    throw Error("past", "it holds " + std::to_string(out_.reused_tokens) + " tokens, the prompt " +
+                            std::to_string(out_.prompt_tokens),
+                "Hand in a past that holds a beginning of the prompt.");
+  }
+  search_ = strategy->start(*setup_, Branch(*setup_, std::move(past), 0));
+}
+
+bool Generator::done() const { return done_; }
+
+bool Generator::prompt_left() const {
+  auto live = search_->live();
+  return live.size() == 1 && live[0].ids.empty() &&
+         static_cast<int64_t>(live[0].pending.size()) > prefill_chunk_;
+}
+
+void Generator::items(std::vector<CausalModel::Item>& batch) {
+  auto columns = static_cast<size_t>(setup_->vocabulary);
+  auto live = search_->live();
+  if (prompt_left()) {
+    std::span<const TokenId> ids = live[0].pending;
+    batch.push_back({.past = live[0].past.get(),
+                     .ids = ids.first(static_cast<size_t>(prefill_chunk_)),
+                     .parents = {},
+                     .logits = {},
+                     .wanted = 0});
+    return;
+  }
+  size_t rows = 0;
+  for (const Branch& b : live) rows += static_cast<size_t>(b.wanted);
+  logits_.resize(rows * columns);
+  size_t row = 0;
+  for (Branch& b : live) {
+    auto wanted = static_cast<size_t>(b.wanted);
+    batch.push_back({.past = b.past.get(),
+                     .ids = b.pending,
+                     .parents = b.parents,
+                     .logits = std::span<float>(logits_).subspan(row * columns, wanted * columns),
+                     .wanted = b.wanted});
+    row += wanted;
+  }
+}
+
+void Generator::advance() {
+  if (done_) return;
+  auto live = search_->live();
+  bool prefilling = live.size() == 1 && live[0].ids.empty();
+  if (prefilling) {
+    bool left = prompt_left();
+    auto& pending = live[0].pending;
+    auto ran = left ? static_cast<size_t>(prefill_chunk_) : pending.size();
+    pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(ran));
+    if (callbacks_.prefill) {
+      callbacks_.prefill(out_.prompt_tokens - static_cast<int64_t>(pending.size()),
+                         out_.prompt_tokens);
+    }
+    if (callbacks_.stop.stop_requested()) return end(Finish::cancelled);
+    if (left) return;
+  } else {
+    for (Branch& b : live) b.pending.clear();
+  }
+  if (callbacks_.stop.stop_requested()) return end(Finish::cancelled);
+  try {
+    search_->step(logits_);
+  } catch (const Error& error) {
+    if (prefilling) throw;
+    return end(Finish::error, error.what());
+  }
+  stream();
+  if (search_->live().empty()) end(Finish::length);
+}
+
+void Generator::stream() {
+  if (!callbacks_.text || !search_->final_as_chosen()) return;
+  auto live = search_->live();
+  if (live.empty() || live[0].text.size() <= given_) return;
+  // A copy: the callback may end the generation.
+  std::string fresh = live[0].text.substr(given_);
+  given_ += fresh.size();
+  callbacks_.text(fresh);
+}
+
+void Generator::end(Finish why, std::string error) {
+  if (done_) return;
+  done_ = true;
+  out_.error = std::move(error);
+  results_ = search_->take();
+  for (Branch& b : results_) b.end(why);
+  if (callbacks_.text && results_[0].text.size() > given_) {
+    callbacks_.text(std::string_view(results_[0].text).substr(given_));
+  }
+}
+
+Generation Generator::take() {
+  for (size_t i = 0; i < results_.size(); ++i) {
+    Branch& b = results_[i];
+    GeneratedText text{std::move(b.text), std::move(b.ids), std::move(b.steps), b.finish, b.score};
+    if (i == 0) {
+      out_.best = std::move(text);
+      out_.past = std::move(b.past);
+    } else {
+      out_.others.push_back(std::move(text));
+    }
+  }
+  return std::move(out_);
+}
+
+Generation generate(CausalModel& model, std::shared_ptr<const Tokenizer> tokenizer,
+                    std::vector<TokenId> prompt, const GenerateOptions& options,
+                    GenerateCallbacks callbacks, std::unique_ptr<Past> past) {
+  auto stop = callbacks.stop;
+  double begin = now(), prefilled = begin;
+  bool decoding = false;
+  Generator generator(model, std::move(tokenizer), std::move(prompt), options, std::move(callbacks),
+                      std::move(past));
+  std::vector<CausalModel::Item> batch;
+  while (!generator.done()) {
+    if (stop.stop_requested()) {
+      generator.end(Finish::cancelled);
+      break;
+    }
+    batch.clear();
+    generator.items(batch);
+    bool wanted = batch[0].wanted > 0;
+    try {
+      model.forward(batch);
+    } catch (const Error& error) {
+      if (!decoding) throw;
+      generator.end(Finish::error, error.what());
+      break;
+    }
+    if (wanted && !decoding) {
+      decoding = true;
+      prefilled = now();
+    }
+    generator.advance();
+  }
+  Generation out = generator.take();
+  double end = now();
+  if (!decoding) prefilled = end;
+  out.prefill_seconds = prefilled - begin;
+  out.decode_seconds = end - prefilled;
+  return out;
+}
+
+}  // namespace tessera
