@@ -3,7 +3,7 @@
 # A list declares its seams and names its guests, one a line, fields between bars:
 #   seam  | SEAM | interface header | interface type
 #   guest | SEAM | name | summary | system | source | equals the default at | header | factory
-# The factory is `std::unique_ptr<Interface> factory(const Options&)`, declared in the header.
+# No field holds a semicolon. The factory is `std::unique_ptr<Interface> factory(const Options&)`, declared in the header.
 function(tessera_guest_tables out)
   set(sources)
   file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tessera/*/guests.list)

@@ -15,14 +15,30 @@ namespace tessera {
 
 // A linear layer, norm or table of the network.
 enum class Part {
-  token_embedding, position_embedding, token_type_embedding, embedding_norm, embedding_projection,
-  attention_norm, query, key, value, query_norm, key_norm, attention_output,
-  attention_output_norm,   // after the sub-layer, before the sum (OLMo2, Gemma 2)
-  attention_residual_norm, // after the sum (BERT)
-  ffn_norm, gate, up, down, router,
-  ffn_output_norm, ffn_residual_norm,
-  final_norm, output,
-  output_projection,       // from width to embedding_width in front of a tied table (OPT 350m)
+  token_embedding,
+  position_embedding,
+  token_type_embedding,
+  embedding_norm,
+  embedding_projection,
+  attention_norm,
+  query,
+  key,
+  value,
+  query_norm,
+  key_norm,
+  attention_output,
+  attention_output_norm,    // after the sub-layer, before the sum (OLMo2, Gemma 2)
+  attention_residual_norm,  // after the sum (BERT)
+  ffn_norm,
+  gate,
+  up,
+  down,
+  router,
+  ffn_output_norm,
+  ffn_residual_norm,
+  final_norm,
+  output,
+  output_projection,  // from width to embedding_width in front of a tied table (OPT 350m)
 };
 
 struct Place {
@@ -35,13 +51,13 @@ struct Place {
 // Logical row r is the stored row `row_map[r]`, or r when the map is empty; so parts of fused
 // tensors (GPT-2's c_attn, GPT-NeoX's query_key_value) and permuted ones look like any other.
 struct Parameter {
-  std::string module;   // Hugging Face path of the module: "model.layers.0.self_attn.q_proj"
-  std::string tensor;   // the tensor's name in the file, for messages
+  std::string module;  // Hugging Face path of the module: "model.layers.0.self_attn.q_proj"
+  std::string tensor;  // the tensor's name in the file, for messages
   DType type = DType::f32;
   int64_t rows = 0, columns = 0;
   std::span<const std::byte> data;  // the whole stored tensor; lives as long as the checkpoint
   int64_t stored_rows = 0;          // rows of the stored tensor, for `transposed` the columns of it
-  bool transposed = false;          // stored [columns, stored_rows] (GPT-2's Conv1D); plain types only
+  bool transposed = false;  // stored [columns, stored_rows] (GPT-2's Conv1D); plain types only
   std::vector<int32_t> row_map;
 
   bool present() const { return columns > 0; }

@@ -76,7 +76,7 @@ class CausalModel {
  public:
   virtual ~CausalModel() = default;
   virtual int64_t vocabulary_size() const = 0;
-  // Trained window in tokens.
+  // Positions that a past may hold: the trained window, unless a policy serves any length.
   virtual int64_t context() const = 0;
   virtual std::unique_ptr<Past> new_past() = 0;
 

@@ -50,6 +50,20 @@ namespace {
 using Kind = Value::Kind;
 using Body = std::vector<Statement>;
 
+void refuse_object(const Value& v, const char* holder) {
+  if (!v.is(Kind::object)) return;
+  auto* callable = dynamic_cast<Callable*>(v.as_object().get());
+  if (!callable || !callable->may_be_held()) {
+    throw Fault{std::string(holder) + " holds values and macros, no other objects"};
+  }
+}
+
+class Macro : public Function {
+ public:
+  using Function::Function;
+  bool may_be_held() const override { return true; }
+};
+
 // namespace(): the one thing that a template can change from within a loop.
 class Namespace : public TemplateObject {
  public:
@@ -61,8 +75,7 @@ class Namespace : public TemplateObject {
     return {};
   }
   void set(std::string_view name, const Value& value) {
-    // No cycles: they would never be freed.
-    if (value.is(Kind::object)) throw Fault{"a namespace holds values, not objects"};
+    refuse_object(value, "a namespace");
     for (auto& [key, old] : entries) {
       if (key.as_string() == name) {
         old = value;
@@ -213,7 +226,10 @@ class Run {
       if (!map.is(Kind::map)) throw Fault{"dict takes names and maps"};
       entries.insert(entries.end(), map.as_map().begin(), map.as_map().end());
     }
-    for (auto& [key, value] : a.named) put(entries, Value::string(key), value);
+    for (auto& [key, value] : a.named) {
+      refuse_object(value, "a map");
+      put(entries, Value::string(key), value);
+    }
     return Value::map(std::move(entries));
   }
 
@@ -396,7 +412,8 @@ class Run {
   }
 
   void macro(const Statement& s) {
-    assign(s.text, function([this, &s](Arguments& a) { return call_macro(s, a); }));
+    assign(s.text, Value::object(std::make_shared<Macro>(
+                       [this, &s](Arguments& a) { return call_macro(s, a); })));
   }
 
   Value call_macro(const Statement& s, Arguments& a) {
@@ -486,6 +503,7 @@ class Run {
       case Op::choose:
         if (evaluate(*e.kids[1]).truth()) return evaluate(*e.kids[0]);
         return e.kids[2] ? evaluate(*e.kids[2]) : Value();
+      case Op::splat: throw Fault{"* stands only among the arguments of a call"};
       default: {
         Value left = defined(*e.kids[0]);
         return calculate(budget_, e.op, left, defined(*e.kids[1]));
@@ -518,8 +536,10 @@ class Run {
   Value list(const Expression& e) {
     std::vector<Value> items;
     items.reserve(e.kids.size());
-    for (const auto& kid : e.kids) items.push_back(evaluate(*kid));
-    refuse_objects(items);
+    for (const auto& kid : e.kids) {
+      items.push_back(evaluate(*kid));
+      refuse_object(items.back(), "a list");
+    }
     budget_.bytes(items.size() * sizeof(Value));
     return Value::list(std::move(items), e.op == Op::tuple);
   }
@@ -529,18 +549,12 @@ class Run {
     for (size_t i = 0; i + 1 < e.kids.size(); i += 2) {
       Value key = evaluate(*e.kids[i]);
       Value value = evaluate(*e.kids[i + 1]);
-      if (value.is(Kind::object)) throw Fault{"a map holds values, not objects"};
+      refuse_object(value, "a map");
       budget_.step(static_cast<int64_t>(entries.size() / 16));
       put(entries, std::move(key), std::move(value));
     }
     budget_.bytes(entries.size() * 2 * sizeof(Value));
     return Value::map(std::move(entries));
-  }
-
-  static void refuse_objects(const std::vector<Value>& items) {
-    for (const Value& v : items) {
-      if (v.is(Kind::object)) throw Fault{"a list holds values, not objects"};
-    }
   }
 
   Value slice(const Expression& e) {
@@ -556,6 +570,12 @@ class Run {
     Arguments out;
     size_t plain = e.kids.size() - e.words.size();
     for (size_t i = 1; i < e.kids.size(); ++i) {
+      if (e.kids[i]->op == Op::splat) {
+        for (Value& v : elements(budget_, evaluate(*e.kids[i]->kids[0]))) {
+          out.values.push_back(std::move(v));
+        }
+        continue;
+      }
       Value v = evaluate(*e.kids[i]);
       if (i < plain) {
         out.values.push_back(std::move(v));

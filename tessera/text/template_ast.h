@@ -32,6 +32,7 @@ enum class Op : uint8_t {
   add, subtract, multiply, divide, floor_divide, modulo, power,
   concat,     // kids
   compare,    // kids[0] words[0] kids[1] words[1] kids[2] ...
+  splat,      // *kids[0] among the arguments of a call
   choose,     // kids[0] if kids[1] else kids[2], which may be null
 };
 

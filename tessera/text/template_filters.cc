@@ -164,6 +164,7 @@ Value f_map(Budget& budget, const Value& v, Arguments& a) {
   if (!attribute && (a.values.empty() || !a.values[0].is(Kind::string))) {
     throw Fault{"map takes the name of a filter, or attribute=..."};
   }
+  if (!v.truth()) return Value::list({});  // none, too, as Jinja has it
   for (const Value& item : elements(budget, v)) {
     budget.step();
     if (attribute) {
@@ -184,6 +185,7 @@ Value f_select(Budget& budget, const Value& v, Arguments& a) {
   size_t skip = by_attribute ? 1 : 0;
   if (a.values.size() < skip) throw Fault{"an attribute is missing"};
   std::vector<Value> out;
+  if (!v.truth()) return Value::list({});  // none, too, as Jinja has it
   for (const Value& item : elements(budget, v)) {
     budget.step();
     Value subject = by_attribute ? deep_attribute(item, a.values[0]) : item;

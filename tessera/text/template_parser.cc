@@ -543,6 +543,12 @@ class Parser {
       if (now().token == Token::name && next().token == Token::sign && next().text == "=") {
         e.words.push_back(need_name());
         need_sign("=");
+      } else if (e.words.empty() && is_sign("*")) {
+        auto all = make(Op::splat, now().place);
+        ++at_;
+        adopt(*all, expression());
+        adopt(e, std::move(all));
+        continue;
       } else if (!e.words.empty()) {
         fail("an argument without a name follows one with a name");
       }

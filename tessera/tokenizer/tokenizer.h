@@ -19,9 +19,9 @@ using TokenId = int32_t;
 
 enum class TokenRole : uint8_t {
   normal,
-  byte,      // stands for one raw byte ("<0x0A>"), not for the characters of its name
-  control,   // never stands for text of a person: <|im_start|>, [CLS], </s>
-  added,     // added by the user or the model's maker, matched before the splitter
+  byte,     // stands for one raw byte ("<0x0A>"), not for the characters of its name
+  control,  // never stands for text of a person: <|im_start|>, [CLS], </s>
+  added,    // added by the user or the model's maker, matched before the splitter
   unknown,
   unused,
 };
@@ -51,16 +51,16 @@ class Vocabulary {
 };
 
 struct EncodeOptions {
-  bool add_template = true;       // BOS, [CLS] .. [SEP]: what the file's post-processor adds
-  bool special_in_text = false;   // control tokens written in the text become control ids
+  bool add_template = true;      // BOS, [CLS] .. [SEP]: what the file's post-processor adds
+  bool special_in_text = false;  // control tokens written in the text become control ids
   TokenOrigin origin = TokenOrigin::content;
 };
 
 // Tokens of a text, as arrays of equal length.
 struct Encoding {
   std::vector<TokenId> ids;
-  std::vector<ByteSpan> spans;           // into the ORIGINAL bytes of the input
-  std::vector<int32_t> pre_tokens;       // index of the pre-token a token came from; -1: template
+  std::vector<ByteSpan> spans;      // into the ORIGINAL bytes of the input
+  std::vector<int32_t> pre_tokens;  // index of the pre-token a token came from; -1: template
   std::vector<TokenOrigin> origins;
 };
 
@@ -75,6 +75,9 @@ class Tokenizer {
   // The text's bytes, as the file's decoder joins them. Ids outside the vocabulary: Error.
   // skip_control: control tokens add nothing; otherwise their piece's text.
   virtual std::string decode(std::span<const TokenId> ids, bool skip_control = true) const = 0;
+  // Whether what a token adds to a text is settled once some text stands before it; false for
+  // decoders that look ahead.
+  virtual bool decodes_locally() const { return true; }
   // Ids that begin and end a text when the file names them.
   virtual std::optional<TokenId> bos() const = 0;
   virtual std::optional<TokenId> eos() const = 0;
@@ -106,8 +109,8 @@ class StreamDecoder {
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool skip_control_;
   std::vector<TokenId> ids_;
-  size_t given_ = 0;       // bytes of the decoded window already given out
-  size_t window_ = 0;      // first id of the window that is decoded again
+  size_t given_ = 0;   // bytes of the decoded window already given out
+  size_t window_ = 0;  // first id of the window that is decoded again
 };
 
 }  // namespace tessera

@@ -10,7 +10,7 @@ jinja2 = pytest.importorskip("jinja2")
 import jinja2.ext, jinja2.sandbox
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOL = pathlib.Path(os.environ.get("TESSERA_RENDER", ROOT / "build/tests/render_template"))
+TOOL = pathlib.Path(os.environ.get("TESSERA_RENDER_PROBE", ROOT / "build/tests/render_template_probe"))
 CACHE = pathlib.Path(os.environ.get("TESSERA_CACHE", pathlib.Path.home() / ".cache/tessera")) / "templates"
 VERSION = "3.7.2"
 NAMES = ["llama2", "llama3", "llama3_1", "qwen2_5", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "gptoss", "deepseek_v3",

@@ -1,0 +1,197 @@
+#include <cstdio>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "apps/tessera/tokenizer_source.h"
+#include "apps/tessera/verb.h"
+#include "tessera/base/error.h"
+#include "tessera/text/corpus.h"
+
+namespace tessera::cli {
+namespace {
+
+struct TokenizeOptions {
+  CommonOptions common;
+  std::optional<std::string> text;
+  std::string file, tokenizer, special = "on";
+  bool lines = false, count = false, decode = false, no_template = false;
+};
+
+// Text for a terminal: what would move the cursor is written as an escape.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+class Printer {
+ public:
+  Printer(const Tokenizer& tokenizer, const TokenizeOptions& options)
+      : tokenizer_(tokenizer), options_(options) {
+    encode_.add_template = !options.no_template;
+    encode_.special_in_text = options.special == "on";
+  }
+
+  void text(std::string_view text) {
+    Encoding found = tokenizer_.encode(text, encode_);
+    if (options_.count) {
+      count(text.size(), found.ids.size());
+    } else if (options_.common.json) {
+      json(found);
+    } else {
+      people(text, found);
+    }
+  }
+
+ private:
+  void count(size_t bytes, size_t tokens) {
+    if (options_.common.json) {
+      fmt::print("{{\"bytes\":{},\"tokens\":{}}}\n", bytes, tokens);
+    } else {
+      fmt::print("{} bytes, {} tokens\n", bytes, tokens);
+    }
+  }
+
+  void json(const Encoding& found) {
+    fmt::memory_buffer line;
+    auto out = std::back_inserter(line);
+    fmt::format_to(out, "{{\"ids\":[{}],\"spans\":[", fmt::join(found.ids, ","));
+    for (size_t i = 0; i < found.spans.size(); ++i) {
+      fmt::format_to(out, "{}[{},{}]", i ? "," : "", found.spans[i].begin, found.spans[i].end);
+    }
+    fmt::format_to(out, "]}}\n");
+    std::fwrite(line.data(), 1, line.size(), stdout);
+  }
+
+  // On a terminal: tokens on alternating backgrounds, then their ids. Else: a token a line.
+  void people(std::string_view text, const Encoding& found) {
+    const bool colours = is_terminal(STDOUT_FILENO);
+    std::string tokens, ids;
+    for (size_t i = 0; i < found.ids.size(); ++i) {
+      ByteSpan span = found.spans[i];
+      std::string_view part =
+          text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(span.end - span.begin));
+      std::string shown =
+          printable(span.begin == span.end ? tokenizer_.vocabulary().piece(found.ids[i]) : part);
+      if (!colours) {
+        fmt::print("{}\t{}\t{}\t{}\n", found.ids[i], span.begin, span.end, shown);
+        continue;
+      }
+      const int background = i % 2 ? 24 : 53;
+      bool from_template = found.origins[i] == TokenOrigin::template_text;
+      tokens +=
+          fmt::format("\x1b[{}48;5;{};97m{}\x1b[0m", from_template ? "2;" : "", background, shown);
+      ids += fmt::format("\x1b[48;5;{};97m{}\x1b[0m ", background, found.ids[i]);
+    }
+    if (colours) fmt::print("{}\n{}\n", tokens, ids);
+  }
+
+  const Tokenizer& tokenizer_;
+  const TokenizeOptions& options_;
+  EncodeOptions encode_;
+};
+
+void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t number) {
+  const std::string place = "line " + std::to_string(number);
+  auto array = nlohmann::json::parse(line, nullptr, false);
+  if (!array.is_array()) {
+    throw Error(place, "is not a JSON array of ids", "Write one array a line, such as [1, 2, 3].");
+  }
+  const int64_t size = tokenizer.vocabulary().size();
+  std::vector<TokenId> ids;
+  for (const auto& element : array) {
+    int64_t id = element.is_number_integer() ? element.get<int64_t>() : -1;
+    if (id < 0 || id >= size) {
+      throw Error(place, fmt::format("entry {} is not an id of this vocabulary, 0 to {}",
+                                     ids.size(), size - 1));
+    }
+    ids.push_back(static_cast<TokenId>(id));
+  }
+  std::string text = tokenizer.decode(ids);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+int tokenize(const TokenizeOptions& options) {
+  if (options.text && !options.file.empty()) {
+    tell(
+        "tessera tokenize: a text and --file exclude each other. `tessera tokenize --help` says "
+        "more.");
+    return kWrongCommand;
+  }
+  auto tokenizer = open_tokenizer(options.tokenizer.empty() ? model_reference(options.common)
+                                                            : options.tokenizer);
+  std::string source = options.file.empty() ? "-" : options.file;
+  Printer printer(*tokenizer, options);
+  if (options.decode) {
+    size_t number = 0;
+    auto decode = [&](std::string_view line) {
+      ++number;
+      if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+        decode_line(*tokenizer, line, number);
+      }
+    };
+    if (options.text) {
+      decode(*options.text);
+    } else {
+      read_lines(source, decode);
+    }
+    return kDone;
+  }
+  auto each = [&](std::string_view text) { printer.text(text); };
+  if (options.text && options.lines) {
+    each_line(*options.text, each);
+  } else if (options.text) {
+    each(*options.text);
+  } else if (options.lines) {
+    read_lines(source, each);
+  } else {
+    read_files(source, each);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Verb verb_tokenize() {
+  return {"tokenize", "text to token ids and their byte spans, and back", [](CLI::App& app) {
+            auto options = std::make_shared<TokenizeOptions>();
+            teach(app,
+                  "  tessera tokenize --json \"Hello world\"\n"
+                  "  {\"ids\":[19556,905],\"spans\":[[0,5],[5,11]]}");
+            add_model(app, options->common);
+            add_json(app, options->common);
+            app.add_option("text", options->text, "the text [standard input]")->type_name("TEXT");
+            app.add_option("--file", options->file,
+                           "read a file, every file of a folder, or - for standard input")
+                ->type_name("F|DIR|-");
+            app.add_flag("--lines", options->lines, "each line is a text of its own");
+            app.add_flag("--count", options->count, "only the number of bytes and tokens");
+            app.add_flag("--decode", options->decode,
+                         "the other way: JSON arrays of ids, one a line, to the text's bytes");
+            app.add_flag("--no-template", options->no_template,
+                         "nothing in front of or behind the text");
+            app.add_option("--special-in-text", options->special,
+                           "whether control tokens written in the text become control ids [on]")
+                ->type_name("on|off")
+                ->check(CLI::IsMember({"on", "off"}));
+            app.add_option("--tokenizer", options->tokenizer,
+                           "a tokenizer.json instead of the model's own")
+                ->type_name("FILE");
+            return [options] { return tokenize(*options); };
+          }};
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,24 @@
+// Stored elements to fp32 and back, for every type that files hold. Block layouts:
+// docs/formats/gguf.md. The plain reference of every faster kernel that reads the same blocks.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "tessera/kernels/types.h"
+
+namespace tessera {
+
+// Needs out.size() to be a multiple of the type's block and data to hold that many elements.
+// Integers and f64 are rounded to fp32.
+void dequantise(DType type, std::span<const std::byte> data, std::span<float> out);
+
+// Whether quantise() writes this type: f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0.
+bool can_quantise(DType type);
+
+// Needs can_quantise(type), values.size() a multiple of the block and out of the matching size. The
+// plain types round to nearest even; q4_0 to q8_0 give the bits that ggml's reference gives.
+// Values must be finite.
+void quantise(DType type, std::span<const float> values, std::span<std::byte> out);
+
+}  // namespace tessera

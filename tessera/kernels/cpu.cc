@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tessera/base/error.h"
+#include "tessera/kernels/kernels.h"
+#include "tessera/kernels/levels.h"
+
+namespace tessera {
+namespace {
+
+bool has_avx2() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+#else
+  return false;
+#endif
+}
+
+bool has_avx512() {
+#if defined(__x86_64__)
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
+const Kernels& choose() {
+  auto levels = available_kernels();
+  const char* wanted = std::getenv("TESSERA_LEVEL");
+  if (!wanted || !*wanted) return *levels.back();
+  std::string names;
+  for (const Kernels* k : levels) {
+    if (k->name == wanted) return *k;
+    names += (names.empty() ? "" : ", ") + std::string(k->name);
+  }
+  throw Error("TESSERA_LEVEL", std::string("is \"") + wanted + "\"; this processor runs " + names,
+              "Unset it to use the best.");
+}
+
+}  // namespace
+
+std::span<const Kernels* const> available_kernels() {
+  static const std::vector<const Kernels*> levels = [] {
+    std::vector<const Kernels*> out = {&reference_kernels()};
+    if (avx2_kernels() && has_avx2()) out.push_back(avx2_kernels());
+    if (avx512_kernels() && has_avx512()) out.push_back(avx512_kernels());
+    return out;
+  }();
+  return levels;
+}
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose();
+  return chosen;
+}
+
+}  // namespace tessera

@@ -1,0 +1,93 @@
+// The arithmetic of the engine on raw views, one table of functions a processor level. Every level
+// runs the same bodies (kernel_bodies.h) on 16 lanes: the same order of every sum, so that a
+// result depends on neither the number of threads nor the other tokens of a batch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tessera/kernels/activation.h"
+#include "tessera/kernels/packing.h"
+
+namespace tessera {
+
+// Keys of one chunk are scored together; chunks are merged in ascending order. A cache block holds
+// kBlockKeys keys of one layer and one KV head.
+inline constexpr int64_t kBlockKeys = 64;
+inline constexpr int64_t kChunkBlocks = 4;
+inline constexpr int64_t kChunkKeys = kBlockKeys * kChunkBlocks;
+// Query rows that one call of attend() takes.
+inline constexpr int64_t kAttendRows = 12;
+
+enum class CacheType : uint8_t { f32, bf16 };
+constexpr int64_t cache_bytes(CacheType t) { return t == CacheType::f32 ? 4 : 2; }
+
+// One query row of attend(): which keys of the chunk it sees, and where the result goes.
+struct AttendRow {
+  const float* query = nullptr;   // [width], rotated and scaled
+  int64_t begin = 0, end = 0;     // keys begin .. end - 1 of the chunk, 0 .. kChunkKeys
+  float slope = 0;                // ALiBi: score += slope * (key - query_at), keys counted in the chunk
+  int64_t query_at = 0;
+  // Result over this chunk: maximum score, sum of exp(score - maximum), and the sum of the values
+  // weighted by it.   weighted [width]; maximum is -inf when the row sees nothing here
+  float* maximum = nullptr;
+  float* total = nullptr;
+  float* weighted = nullptr;
+};
+
+// Attention of a few rows over one chunk.
+//   keys[b]    block b of the chunk: [width, kBlockKeys]   values[b]: [kBlockKeys, width]
+//   width      head width rounded up to 16, the rest zero
+struct AttendChunk {
+  std::span<const AttendRow> rows;            // at most kAttendRows
+  const void* keys[kChunkBlocks] = {};        // null where no row looks
+  const void* values[kChunkBlocks] = {};
+  CacheType type = CacheType::f32;
+  int64_t width = 0;
+  float softcap = 0;                          // cap * tanh(score / cap) when not 0
+  float* scores = nullptr;                    // scratch [rows, kChunkKeys]
+};
+
+struct Kernels {
+  std::string_view name;
+
+  // Rows 16 * group_begin .. 16 * group_end - 1 of y = W x.
+  //   out [tile.tokens, stride], written at the rows' own columns; columns rounded up to 16
+  void (*linear)(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
+                 const ActivationTile& tile, float* out, int64_t stride);
+  // Quantises x [tokens, stride], `columns` of each (a multiple of 32), into a tile.
+  void (*quantise)(const float* x, int64_t stride, int64_t tokens, int64_t columns, std::byte* tile);
+
+  // out[i] = x[i] / sqrt(mean(x^2) + epsilon) * (weight[i] + offset). out may be x.
+  void (*rms_norm)(const float* x, const float* weight, float epsilon, float offset, int64_t n,
+                   float* out);
+  // out[i] = (x[i] - mean) / sqrt(variance + epsilon) * (weight[i] + offset) + bias[i]; bias may be
+  // null.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon,
+                     float offset, int64_t n, float* out);
+  void (*activate)(Activation kind, const float* x, int64_t n, float* out);
+  // out[i] = activation(gate[i]) * up[i]
+  void (*gate)(Activation kind, const float* gate, const float* up, int64_t n, float* out);
+  // out[i] = a[i] + scale * b[i]
+  void (*add_scaled)(const float* a, const float* b, float scale, int64_t n, float* out);
+  // out[i] = cap * tanh(x[i] / cap)
+  void (*softcap)(const float* x, float cap, int64_t n, float* out);
+  // Softmax over n values, in place; gives the logarithm of the sum of exponentials.
+  float (*softmax)(float* x, int64_t n);
+
+  void (*attend)(const AttendChunk& chunk);
+  // Merges the result of a later chunk into that of the earlier ones.   weighted [width]
+  void (*merge)(float* maximum, float* total, float* weighted, float chunk_maximum,
+                float chunk_total, const float* chunk_weighted, int64_t width);
+};
+
+const Kernels& reference_kernels();
+// The best level that this processor has; TESSERA_LEVEL=reference|avx2|avx512 asks for a lower one.
+// Throws Error when the variable names a level that the processor lacks.
+const Kernels& kernels();
+// Every level that this processor can run, the reference first.
+std::span<const Kernels* const> available_kernels();
+
+}  // namespace tessera

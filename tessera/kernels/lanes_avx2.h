@@ -1,0 +1,164 @@
+// 16 lanes as two AVX2 registers. Include inside a level's source only; docs of each function:
+// lanes_reference.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace tessera {
+namespace {
+
+constexpr const char* kLevelName = "avx2";
+
+struct F {
+  __m256 a, b;
+};
+struct I {
+  __m256i a, b;
+};
+struct Codes {
+  I line[8];
+};
+
+inline __m256i lane_numbers(int first) {
+  return _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+}
+inline __m256i below(int first, int64_t n) {
+  int bound = static_cast<int>(n > 16 ? 16 : n < 0 ? 0 : n);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(bound), lane_numbers(first));
+}
+
+inline F splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline F load_n(const float* p, int64_t n) {
+  if (n >= 16) return load(p);
+  return {_mm256_maskload_ps(p, below(0, n)), n > 8 ? _mm256_maskload_ps(p + 8, below(8, n)) : _mm256_setzero_ps()};
+}
+inline void store(float* p, F x) {
+  _mm256_storeu_ps(p, x.a);
+  _mm256_storeu_ps(p + 8, x.b);
+}
+inline void store_n(float* p, F x, int64_t n) {
+  if (n >= 16) return store(p, x);
+  _mm256_maskstore_ps(p, below(0, n), x.a);
+  if (n > 8) _mm256_maskstore_ps(p + 8, below(8, n), x.b);
+}
+inline F load_f16(const void* p) {
+  const auto* q = static_cast<const __m128i*>(p);
+  return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
+}
+inline __m256 widen_bf16(const __m128i* p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
+}
+inline F load_bf16(const void* p) {
+  const auto* q = static_cast<const __m128i*>(p);
+  return {widen_bf16(q), widen_bf16(q + 1)};
+}
+inline F add(F x, F y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+inline F sub(F x, F y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+inline F mul(F x, F y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+inline F div(F x, F y) { return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
+inline F fma(F x, F y, F z) {
+  return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+inline F max(F x, F y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+inline F min(F x, F y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+inline F abs(F x) {
+  const __m256 sign = _mm256_set1_ps(-0.f);
+  return {_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+inline F round(F x) {
+  return {_mm256_round_ps(x.a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+          _mm256_round_ps(x.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline F select_greater(F x, F y, F p, F q) {
+  return {_mm256_blendv_ps(q.a, p.a, _mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ)),
+          _mm256_blendv_ps(q.b, p.b, _mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ))};
+}
+inline F select_range(F p, F q, int64_t begin, int64_t end) {
+  auto mask = [&](int first) {
+    return _mm256_castsi256_ps(_mm256_andnot_si256(below(first, begin), below(first, end)));
+  };
+  return {_mm256_blendv_ps(q.a, p.a, mask(0)), _mm256_blendv_ps(q.b, p.b, mask(8))};
+}
+inline __m256 power_of_two(__m256 n) {
+  return _mm256_castsi256_ps(
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+inline F power_of_two(F n) { return {power_of_two(n.a), power_of_two(n.b)}; }
+inline F from_int(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+inline void store_int8(int8_t* p, F x) {
+  __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b));
+  words = _mm256_permute4x64_epi64(words, 0xd8);
+  __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+}
+
+inline float reduce_add(F x) {
+  __m256 b = _mm256_add_ps(x.a, x.b);
+  __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+inline float reduce_max(F x) {
+  __m256 b = _mm256_max_ps(x.a, x.b);
+  __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+
+inline I load_line(const std::byte* p) {
+  const auto* q = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
+}
+inline Codes unpack_nibbles(const std::byte* p) {
+  const __m256i low = _mm256_set1_epi8(15);
+  Codes c;
+  for (int j = 0; j < 4; ++j) {
+    I both = load_line(p + j * 64);
+    c.line[j] = {_mm256_and_si256(both.a, low), _mm256_and_si256(both.b, low)};
+    c.line[j + 4] = {_mm256_and_si256(_mm256_srli_epi16(both.a, 4), low),
+                     _mm256_and_si256(_mm256_srli_epi16(both.b, 4), low)};
+  }
+  return c;
+}
+inline Codes load_bytes(const std::byte* p) {
+  Codes c;
+  for (int j = 0; j < 8; ++j) c.line[j] = load_line(p + j * 64);
+  return c;
+}
+
+// A block's sums of nibble products fit 16 bits: 8 x 2 x 15 x 127 = 30,480.
+template <int kFirst, int kLast>
+inline I dot_nibbles(const Codes& c, const int32_t* x, int64_t ld) {
+  __m256i a = _mm256_setzero_si256(), b = a;
+  for (int j = kFirst; j < kLast; ++j) {
+    __m256i v = _mm256_set1_epi32(x[j * ld]);
+    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(c.line[j].a, v));
+    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(c.line[j].b, v));
+  }
+  const __m256i ones = _mm256_set1_epi16(1);
+  return {_mm256_madd_epi16(a, ones), _mm256_madd_epi16(b, ones)};
+}
+// |w| * (x with w's sign): two products fit 16 bits, 2 x 128 x 127 = 32,512.
+inline __m256i dot_line(__m256i biased, __m256i x) {
+  __m256i w = _mm256_xor_si256(biased, _mm256_set1_epi8(static_cast<char>(0x80)));
+  __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+template <int kFirst, int kLast>
+inline I dot_bytes(const Codes& c, const int32_t* x, int64_t ld, int32_t /*sum*/) {
+  __m256i a = _mm256_setzero_si256(), b = a;
+  for (int j = kFirst; j < kLast; ++j) {
+    __m256i v = _mm256_set1_epi32(x[j * ld]);
+    a = _mm256_add_epi32(a, dot_line(c.line[j].a, v));
+    b = _mm256_add_epi32(b, dot_line(c.line[j].b, v));
+  }
+  return {a, b};
+}
+
+}  // namespace
+}  // namespace tessera

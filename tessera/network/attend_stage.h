@@ -1,0 +1,77 @@
+// Attention of one layer: each query over the runs of the past that its policy chose.
+#pragma once
+
+#include <vector>
+
+#include "tessera/base/big_buffer.h"
+#include "tessera/network/rope.h"
+#include "tessera/network/stage.h"
+
+namespace tessera {
+
+// What is the same for every query of a layer.
+struct AttendShape {
+  int64_t layer = 0;
+  int64_t store_layer = 0;         // encoders use one store for all layers
+  int64_t heads = 0, kv_heads = 0, head_width = 0;
+  int64_t window = 0;              // 0: none
+  float scale = 1;                 // on the query
+  float rotary_scale = 1;          // further factor on its rotated dimensions
+  int64_t rotary_width = 0;        // 0: this layer does not rotate
+  bool interleaved = false;
+  float softcap = 0;
+  const RopeTable* rope = nullptr;
+  std::vector<float> slopes;       // ALiBi, [heads]; empty: none
+};
+
+// Scratch that all attention stages of a network share.
+class AttendScratch {
+ public:
+  // Needs to be called before a run, outside of it.
+  void prepare(int64_t threads, int64_t padded_width, int64_t rows, int64_t heads, int64_t entries);
+
+  struct PerThread {
+    std::vector<float> query, scores, chunk, weighted;
+    std::vector<float> chunk_maximum, chunk_total, maximum, total;
+    std::vector<Run> runs;
+  };
+  PerThread& thread(int64_t t) { return threads_[static_cast<size_t>(t)]; }
+  // Results of single chunks, for few queries over a long past.   [chunks, rows * heads, 2 + width]
+  float* partial(int64_t chunk, int64_t query_head) {
+    return partial_.data() + (chunk * partial_heads_ + query_head) * partial_width_;
+  }
+
+ private:
+  std::vector<PerThread> threads_;
+  std::vector<float> partial_;
+  int64_t partial_heads_ = 0, partial_width_ = 0;
+};
+
+class AttendStage final : public Stage {
+ public:
+  //   q [rows, heads * head_width], rotated   out the same
+  AttendStage(AttendShape shape, const Rows* q, Rows* out, AttendScratch* scratch)
+      : shape_(std::move(shape)), q_(q), out_(out), scratch_(scratch) {}
+  void run(Crew& crew, const Chunk& chunk) override;
+
+ private:
+  void attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
+                   int64_t row, int64_t rows, int64_t head, int64_t heads);
+  void attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
+                   int64_t row, int64_t head, int64_t heads);
+  void attend_split(Crew& crew, const Chunk& chunk);
+  void collect_runs(const Chunk& chunk, const ChunkSegment& s, int64_t kv_head, int64_t row,
+                    std::vector<Run>& runs) const;
+  int64_t first_seen(const ChunkSegment& s, int64_t entry) const;
+  int64_t last_seen(const ChunkSegment& s, int64_t entry) const;
+
+  AttendShape shape_;
+  const Rows* q_;
+  Rows* out_;
+  AttendScratch* scratch_;
+};
+
+// Queries below which attention over a long past is split by chunks instead of by heads.
+inline constexpr int64_t kSplitRows = 4;
+
+}  // namespace tessera

@@ -1,0 +1,323 @@
+#include "tessera/network/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "tessera/base/error.h"
+#include "tessera/base/guest.h"
+#include "tessera/network/plan.h"
+
+namespace tessera {
+namespace {
+
+// Results are delivered in portions, so that scratch for logits stays small.
+constexpr int64_t kWantedRows = 4 * kTileTokens;
+
+class EnginePast final : public Past {
+ public:
+  EnginePast(std::shared_ptr<KvPool> pool, std::unique_ptr<ContextPolicy> chooser)
+      : store(std::move(pool)), policy(std::move(chooser)) {}
+  EnginePast(const EnginePast& other)
+      : Past(), store(other.store), policy(other.policy->clone()), counted(other.counted),
+        next_position(other.next_position) {}
+  EnginePast& operator=(const EnginePast&) = delete;
+
+  int64_t length() const override { return store.entries(); }
+  std::unique_ptr<Past> fork() const override { return std::make_unique<EnginePast>(*this); }
+  bool can_truncate() const override { return store.evicted() == 0; }
+
+  void truncate(int64_t length) override {
+    if (!can_truncate()) {
+      throw Error("past", "cannot go back: its policy has evicted " + std::to_string(store.evicted()) +
+                              " tokens for good",
+                  "Start again from the beginning, or use --context full.");
+    }
+    next_position -= store.entries() - length;
+    store.truncate(length);
+  }
+
+  PastCounters counters() const override {
+    PastCounters c = counted;
+    const KvShape& s = store.shape();
+    c.tokens_seen = store.entries();
+    c.entries_resident = store.resident() * s.layers * s.kv_heads;
+    c.bytes_resident = store.bytes();
+    return c;
+  }
+
+  KvStore store;
+  std::unique_ptr<ContextPolicy> policy;
+  PastCounters counted;
+  int64_t next_position = 0;   // of the next entry, unless its segment brings its own
+};
+
+class Engine final : public Network {
+ public:
+  Engine(const ModelFiles& model, const EngineOptions& options)
+      : description_(model.description),
+        checkpoint_(model.checkpoint),
+        options_(options),
+        plan_(model.description, *model.checkpoint),
+        table_(model.checkpoint->weight({Part::token_embedding})) {
+    shape_.layers = description_.decoder ? description_.layers : 1;
+    shape_.kv_heads = description_.kv_heads;
+    shape_.head_width = description_.head_width;
+    shape_.type = options.cache == CacheChoice::bf16 ? CacheType::bf16
+                  : options.cache == CacheChoice::f32 || table_.type == DType::f32 || !description_.decoder
+                      ? CacheType::f32
+                      : CacheType::bf16;
+    pool_ = std::make_shared<KvPool>(shape_);
+    geometry_ = {description_.layers, description_.heads, description_.kv_heads,
+                 description_.head_width, description_.context, true, false};
+    for (const LayerDescription& l : description_.layer) {
+      geometry_.rotary = geometry_.rotary && description_.position == PositionKind::rope && l.rotary;
+      geometry_.windowed = geometry_.windowed || l.window > 0;
+    }
+  }
+
+  const ModelDescription& description() const override { return description_; }
+
+  std::unique_ptr<Past> new_past(const std::string& policy) override {
+    auto guest = make_guest<ContextPolicy>(policy);
+    guest->attach(geometry_);
+    return std::make_unique<EnginePast>(pool_, std::move(guest));
+  }
+
+  void embed(std::span<const int32_t> ids, std::span<float> out) override {
+    const int64_t width = description_.embedding_width;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] < 0 || ids[i] >= table_.rows) {
+        throw Error("token " + std::to_string(i),
+                    "id " + std::to_string(ids[i]) + " is outside the embedding table of " +
+                        std::to_string(table_.rows) + " rows",
+                    "The tokenizer does not belong to this model.");
+      }
+      std::span<float> row = out.subspan(i * static_cast<size_t>(width), static_cast<size_t>(width));
+      read_row(table_, ids[i], row);
+      if (description_.embedding_scale != 1) {
+        for (float& x : row) x *= static_cast<float>(description_.embedding_scale);
+      }
+    }
+  }
+
+  void forward(std::span<const Segment> batch) override {
+    check_segments(batch);
+    // Encoders see both ways, so their segments cannot be cut; decoders run in chunks of rows.
+    size_t first = 0;
+    done_ = 0;
+    while (first < batch.size()) {
+      first = gather_chunk(batch, first);
+      run_chunk(batch);
+    }
+  }
+
+  EngineMemory memory() const {
+    return {plan_.weight_bytes(), plan_.scratch_bytes(),
+            description_.decoder
+                ? 2 * shape_.layers * shape_.kv_heads * shape_.padded() * cache_bytes(shape_.type)
+                : 0};
+  }
+
+ private:
+  // Part of a segment that the current chunk computes.
+  struct Piece {
+    size_t segment;
+    int64_t begin, count;   // rows of the segment
+  };
+
+  void check_segments(std::span<const Segment> batch) const {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const Segment& s = batch[i];
+      const std::string where = "segment " + std::to_string(i);
+      if (description_.decoder != (s.past != nullptr)) {
+        throw Error(where, description_.decoder ? "has no past, which a decoder needs"
+                                                : "has a past, which an encoder cannot use");
+      }
+      const int64_t start = s.past ? static_cast<EnginePast*>(s.past)->next_position : 0;
+      int64_t last = start + s.count - 1;
+      for (int32_t p : s.positions) last = std::max<int64_t>(last, p);
+      if (description_.position == PositionKind::learned && last + description_.position_offset >= description_.position_rows) {
+        throw Error(where, "position " + std::to_string(last) + " lies beyond the model's " +
+                               std::to_string(description_.position_rows - description_.position_offset) +
+                               " learned positions",
+                    "Shorten the text; this model cannot see further.");
+      }
+      if (!s.parents.empty()) {
+        const auto* past = static_cast<EnginePast*>(s.past);
+        if (!past || !past->policy->attends_everything() || s.count > options_.chunk_rows ||
+            geometry_.windowed) {
+          throw Error(where, "a tree of alternatives needs a decoder without windows, --context full and at most " +
+                                 std::to_string(options_.chunk_rows) + " rows");
+        }
+      }
+    }
+  }
+
+  // Fills the chunk with rows from segment `first` on; gives the first segment that is not done.
+  size_t gather_chunk(std::span<const Segment> batch, size_t first) {
+    pieces_.clear();
+    int64_t rows = 0;
+    const int64_t room = options_.chunk_rows;
+    while (first < batch.size()) {
+      const Segment& s = batch[first];
+      const int64_t left = s.count - done_;
+      // Pieces of equal size: a last piece of a few rows would read all weights for them alone.
+      const int64_t pieces = (s.count + room - 1) / room;
+      int64_t piece = std::min(left, (s.count / std::max<int64_t>(pieces, 1) + kTileTokens) / kTileTokens * kTileTokens);
+      if (!s.past || !s.parents.empty()) piece = left;
+      if (rows > 0 && rows + piece > room) break;
+      pieces_.push_back({first, done_, piece});
+      rows += piece;
+      done_ += piece;
+      if (done_ < s.count) break;   // the rest of this sequence needs these rows in its past
+      done_ = 0;
+      ++first;
+    }
+    return first;
+  }
+
+  void lay_out(std::span<const Segment> batch) {
+    segments_.clear();
+    segment_of_.clear();
+    entry_.clear();
+    position_.clear();
+    for (const Piece& p : pieces_) {
+      const Segment& s = batch[p.segment];
+      ChunkSegment c;
+      c.first_row = static_cast<int64_t>(entry_.size());
+      c.rows = p.count;
+      int64_t start = 0;
+      if (s.past) {
+        auto* past = static_cast<EnginePast*>(s.past);
+        c.store = &past->store;
+        c.policy = past->policy.get();
+        c.counters = &past->counted;
+        c.first_entry = past->store.entries();
+        start = past->next_position;
+        past->store.extend(p.count);
+      } else {
+        if (encoder_stores_.size() <= segments_.size()) encoder_stores_.push_back(std::make_unique<KvStore>(pool_));
+        c.store = encoder_stores_[segments_.size()].get();
+        c.store->truncate(0);
+        c.store->extend(p.count);
+        c.sees_all = true;
+      }
+      c.parents = s.parents;
+      for (int64_t i = 0; i < p.count; ++i) {
+        segment_of_.push_back(static_cast<int32_t>(segments_.size()));
+        entry_.push_back(c.first_entry + i);
+        position_.push_back(static_cast<int32_t>(start + i));
+        if (!s.positions.empty()) {
+          position_.back() = s.positions[static_cast<size_t>(p.begin + i)];
+        } else if (!s.parents.empty()) {
+          const int32_t parent = s.parents[static_cast<size_t>(i)];
+          position_.back() = parent < 0 ? static_cast<int32_t>(start)
+                                        : position_[static_cast<size_t>(c.first_row + parent)] + 1;
+        }
+      }
+      segments_.push_back(c);
+    }
+  }
+
+  void run_chunk(std::span<const Segment> batch) {
+    lay_out(batch);
+    const auto rows = static_cast<int64_t>(entry_.size());
+    plan_.reserve(rows, std::min(rows, kWantedRows));
+    const Rows& input = plan_.input();
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      const Segment& s = batch[pieces_[i].segment];
+      for (int64_t r = 0; r < pieces_[i].count; ++r) {
+        std::memcpy(input.row(segments_[i].first_row + r),
+                    s.vectors.data() + (pieces_[i].begin + r) * input.width,
+                    static_cast<size_t>(input.width) * sizeof(float));
+      }
+    }
+    Chunk chunk{rows, segments_, segment_of_, entry_, position_, {}};
+    plan_.prepare(chunk);
+    plan_.run_body(chunk);
+    deliver(batch, chunk);
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      const Segment& s = batch[pieces_[i].segment];
+      if (!s.past) continue;
+      auto* past = static_cast<EnginePast*>(s.past);
+      if (!s.parents.empty()) {
+        past->store.truncate(segments_[i].first_entry);
+        continue;
+      }
+      past->next_position = position_[static_cast<size_t>(segments_[i].first_row + segments_[i].rows - 1)] + 1;
+      runs_.clear();
+      past->policy->evict(past->store.entries(), runs_);
+      for (const Run& run : runs_) past->store.evict(run.begin, run.end);
+    }
+  }
+
+  // Runs the head over the wanted rows of this chunk and copies the results to their owners.
+  void deliver(std::span<const Segment> batch, Chunk chunk) {
+    wanted_.clear();
+    owners_.clear();
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      const Piece& p = pieces_[i];
+      const Segment& s = batch[p.segment];
+      const int64_t first_wanted = s.count - s.wanted;
+      for (int64_t r = std::max<int64_t>(0, first_wanted - p.begin); r < p.count; ++r) {
+        wanted_.push_back(static_cast<int32_t>(segments_[i].first_row + r));
+        owners_.push_back({p.segment, p.begin + r - first_wanted});
+      }
+    }
+    for (size_t at = 0; at < wanted_.size(); at += static_cast<size_t>(kWantedRows)) {
+      const size_t n = std::min(wanted_.size() - at, static_cast<size_t>(kWantedRows));
+      chunk.wanted = {wanted_.data() + at, n};
+      plan_.run_head(chunk);
+      for (size_t i = 0; i < n; ++i) {
+        const auto [segment, row] = owners_[at + i];
+        copy_row(plan_.hidden(), static_cast<int64_t>(i), batch[segment].hidden, row);
+        if (plan_.logits()) copy_row(*plan_.logits(), static_cast<int64_t>(i), batch[segment].logits, row);
+      }
+    }
+  }
+
+  static void copy_row(const Rows& from, int64_t row, std::span<float> to, int64_t to_row) {
+    if (to.empty()) return;
+    std::memcpy(to.data() + to_row * from.width, from.row(row), static_cast<size_t>(from.width) * sizeof(float));
+  }
+
+  struct Owner {
+    size_t segment;
+    int64_t row;
+  };
+
+  ModelDescription description_;
+  std::shared_ptr<Checkpoint> checkpoint_;
+  EngineOptions options_;
+  Plan plan_;
+  Parameter table_;
+  KvShape shape_;
+  std::shared_ptr<KvPool> pool_;
+  Geometry geometry_;
+  std::vector<std::unique_ptr<KvStore>> encoder_stores_;
+
+  // The current chunk; kept between calls so that nothing is allocated per token.
+  std::vector<Piece> pieces_;
+  int64_t done_ = 0;
+  std::vector<ChunkSegment> segments_;
+  std::vector<int32_t> segment_of_, position_, wanted_;
+  std::vector<int64_t> entry_;
+  std::vector<Owner> owners_;
+  std::vector<Run> runs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Network> load_network(const ModelFiles& model, const EngineOptions& options) {
+  return std::make_unique<Engine>(model, options);
+}
+
+EngineMemory memory_of(const Network& network) {
+  const auto* engine = dynamic_cast<const Engine*>(&network);
+  return engine ? engine->memory() : EngineMemory{};
+}
+
+}  // namespace tessera

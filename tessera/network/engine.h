@@ -1,0 +1,35 @@
+// The CPU engine: runs a compiled network over sequences with their pasts.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tessera/files/model.h"
+#include "tessera/kernels/kernels.h"
+#include "tessera/network/network.h"
+
+namespace tessera {
+
+enum class CacheChoice : uint8_t {
+  automatic,   // bf16 for quantised and 16-bit weights, f32 for f32 ones
+  f32,
+  bf16,
+};
+
+struct EngineOptions {
+  CacheChoice cache = CacheChoice::automatic;
+  // Rows computed together in prefill; more read the weights fewer times and take more scratch.
+  int64_t chunk_rows = 516;
+};
+
+// Loads the weights of an opened model, repacked for this processor, with the pool's threads.
+std::unique_ptr<Network> load_network(const ModelFiles& model, const EngineOptions& options = {});
+
+// What a loaded network holds, for reports.
+struct EngineMemory {
+  int64_t weight_bytes = 0, scratch_bytes = 0;
+  int64_t cache_bytes_per_token = 0;
+};
+EngineMemory memory_of(const Network& network);
+
+}  // namespace tessera

@@ -1,0 +1,42 @@
+// A loaded decoder as the strategies see it: ids in, logits out.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tessera/files/model.h"
+#include "tessera/network/engine.h"
+#include "tessera/network/network.h"
+
+namespace tessera {
+
+class LanguageModel final : public CausalModel {
+ public:
+  // `policy`: spec of the context seam for every new past. Throws Error for an encoder.
+  LanguageModel(std::unique_ptr<Network> network, std::string policy);
+
+  int64_t vocabulary_size() const override;
+  // The trained window; no bound for a policy that serves texts of any length.
+  int64_t context() const override { return context_; }
+  std::unique_ptr<Past> new_past() override;
+  void forward(std::span<const Item> batch) override;
+
+  Network& network() { return *network_; }
+  const std::string& policy() const { return policy_; }
+
+ private:
+  std::unique_ptr<Network> network_;
+  std::string policy_;
+  int64_t context_;
+  std::vector<float> vectors_;
+  std::vector<Segment> segments_;
+};
+
+// Vectors of texts from an encoder: pooled and normalised as the model's folder says. A decoder is
+// pooled by its last token.
+//   ids    of each text, template tokens included
+//   result [texts][d]
+std::vector<std::vector<float>> embed_texts(Network& network, std::span<const std::vector<int32_t>> ids);
+
+}  // namespace tessera

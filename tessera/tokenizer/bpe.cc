@@ -1,0 +1,268 @@
+#include "tessera/tokenizer/bpe.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <utility>
+
+#include "tessera/base/error.h"
+#include "tessera/text/utf8.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
+constexpr size_t kShort = 40;  // symbols up to which a scan beats a heap
+
+struct Joined {
+  uint32_t rank = kNoRank;
+  TokenId result = -1;
+};
+
+// From a pair of neighbours to what they become.
+class PairTable {
+ public:
+  explicit PairTable(size_t pairs) : slots_(std::bit_ceil(pairs * 2 + 16)) {}
+
+  void set(TokenId left, TokenId right, Joined joined) {
+    uint64_t key = key_of(left, right);
+    size_t at = place(key);
+    while (slots_[at].key != kFree && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = {key, joined};
+  }
+  Joined find(TokenId left, TokenId right) const {
+    uint64_t key = key_of(left, right);
+    for (size_t at = place(key);; at = (at + 1) & (slots_.size() - 1)) {
+      if (slots_[at].key == key) return slots_[at].joined;
+      if (slots_[at].key == kFree) return {};
+    }
+  }
+
+ private:
+  static constexpr uint64_t kFree = ~uint64_t{0};
+  struct Slot {
+    uint64_t key = kFree;
+    Joined joined;
+  };
+  static uint64_t key_of(TokenId left, TokenId right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+  }
+  size_t place(uint64_t key) const {
+    uint64_t hash = key * 0x9E3779B97F4A7C15;
+    return (hash ^ hash >> 32) & (slots_.size() - 1);
+  }
+  std::vector<Slot> slots_;
+};
+
+class BytePairModel : public Model {
+ public:
+  BytePairModel(PieceTable pieces, const std::vector<BpeMerge>& merges, std::vector<bool> control,
+                BpeOptions options)
+      : pieces_(std::move(pieces)),
+        pairs_(merges.size()),
+        control_(std::move(control)),
+        options_(std::move(options)) {
+    for (size_t rank = 0; rank < merges.size(); ++rank) {
+      const BpeMerge& m = merges[rank];
+      pairs_.set(m.left, m.right, {static_cast<uint32_t>(rank), m.result});
+    }
+    single_.fill(-1);
+    fallback_.fill(-1);
+    for (size_t b = 0; b < 256; ++b) {
+      char byte = static_cast<char>(b);
+      bool one_unit = options_.reading == Reading::byte_level || b < 0x80;
+      if (one_unit) single_[b] = pieces_.find({&byte, 1});
+      constexpr char kHex[] = "0123456789ABCDEF";
+      std::string name = std::string("<0x") + kHex[b >> 4] + kHex[b & 15] + ">";
+      fallback_[b] = pieces_.find(name);
+    }
+    plain_ = options_.continuing_prefix.empty() && options_.end_suffix.empty();
+  }
+
+  std::string name() const override {
+    return options_.reading == Reading::byte_level ? "byte-level BPE" : "BPE";
+  }
+
+  void encode(std::string_view piece, bool allow_control,
+              std::vector<ModelToken>& out) const override {
+    if (piece.empty()) return;
+    if (piece.size() >= std::numeric_limits<uint32_t>::max()) {
+      throw Error("", "a stretch of text without a place to cut it has 4 GiB or more",
+                  "Cut the text into lines or files.");
+    }
+    if (options_.ignore_merges) {
+      TokenId whole = pieces_.find(piece);
+      if (allowed(whole, allow_control)) {
+        out.push_back({whole, 0, static_cast<uint32_t>(piece.size())});
+        return;
+      }
+    }
+    const size_t first = out.size();
+    symbols(piece, allow_control, out);
+    const size_t count = out.size() - first;
+    if (count <= kShort) {
+      join_short(out, first, allow_control);
+    } else {
+      join_long(out, first, allow_control);
+    }
+  }
+
+ private:
+  bool is_control(TokenId id) const {
+    return static_cast<size_t>(id) < control_.size() && control_[static_cast<size_t>(id)];
+  }
+  bool allowed(TokenId id, bool allow_control) const {
+    return id >= 0 && (allow_control || !is_control(id));
+  }
+  Joined join(TokenId left, TokenId right, bool allow_control) const {
+    Joined joined = pairs_.find(left, right);
+    if (joined.result >= 0 && !allow_control && is_control(joined.result)) return {};
+    return joined;
+  }
+
+  TokenId symbol(std::string_view text, bool is_first, bool is_last) const {
+    if (plain_) {
+      if (text.size() == 1) return single_[static_cast<unsigned char>(text[0])];
+      return pieces_.find(text);
+    }
+    std::string name = is_first ? "" : options_.continuing_prefix;
+    name += text;
+    if (is_last) name += options_.end_suffix;
+    return pieces_.find(name);
+  }
+
+  void symbols(std::string_view piece, bool allow_control, std::vector<ModelToken>& out) const {
+    // An unknown symbol waits for the next known one, so that unknown neighbours can fuse. Byte
+    // tokens do not end the wait: that is what the reference does.
+    bool waiting = false;
+    ModelToken unknown{};
+    for (uint32_t at = 0; at < piece.size();) {
+      uint32_t length = options_.reading == Reading::byte_level ? 1 : unit_at(piece, at).length;
+      std::string_view text = piece.substr(at, length);
+      const uint32_t end = at + length;
+      TokenId id = symbol(text, at == 0, end == piece.size());
+      if (allowed(id, allow_control)) {
+        if (std::exchange(waiting, false)) out.push_back(unknown);
+        out.push_back({id, at, end});
+      } else if (!fall_back(text, at, allow_control, out) && options_.unknown) {
+        if (waiting && options_.fuse_unknown) {
+          unknown.end = end;
+        } else {
+          if (waiting) out.push_back(unknown);
+          unknown = {*options_.unknown, at, end};
+          waiting = true;
+        }
+      }
+      at = end;
+    }
+    if (waiting) out.push_back(unknown);
+  }
+
+  bool fall_back(std::string_view text, uint32_t at, bool allow_control,
+                 std::vector<ModelToken>& out) const {
+    if (!options_.byte_fallback) return false;
+    for (char c : text) {
+      if (!allowed(fallback_[static_cast<unsigned char>(c)], allow_control)) return false;
+    }
+    for (char c : text) {
+      out.push_back({fallback_[static_cast<unsigned char>(c)], at, at + 1});
+      ++at;
+    }
+    return true;
+  }
+
+  void join_short(std::vector<ModelToken>& out, size_t first, bool allow_control) const {
+    ModelToken* tokens = out.data() + first;
+    size_t count = out.size() - first;
+    std::array<Joined, kShort> joined;
+    for (size_t i = 0; i + 1 < count; ++i) {
+      joined[i] = join(tokens[i].id, tokens[i + 1].id, allow_control);
+    }
+    while (count > 1) {
+      size_t best = 0;
+      for (size_t i = 1; i + 1 < count; ++i) {
+        if (joined[i].rank < joined[best].rank) best = i;
+      }
+      if (joined[best].rank == kNoRank) break;
+      tokens[best].id = joined[best].result;
+      tokens[best].end = tokens[best + 1].end;
+      std::copy(tokens + best + 2, tokens + count, tokens + best + 1);
+      if (best + 2 < count) {
+        std::copy(joined.begin() + static_cast<ptrdiff_t>(best) + 2,
+                  joined.begin() + static_cast<ptrdiff_t>(count) - 1,
+                  joined.begin() + static_cast<ptrdiff_t>(best) + 1);
+      }
+      --count;
+      if (best + 1 < count)
+        joined[best] = join(tokens[best].id, tokens[best + 1].id, allow_control);
+      if (best > 0) joined[best - 1] = join(tokens[best - 1].id, tokens[best].id, allow_control);
+    }
+    out.resize(first + count);
+  }
+
+  // A linked list of symbols and a heap of the merges that can happen; entries whose pair has
+  // changed are skipped when they come up.
+  void join_long(std::vector<ModelToken>& out, size_t first, bool allow_control) const {
+    struct Candidate {
+      uint32_t rank, at;
+      bool operator<(const Candidate& other) const {
+        return rank != other.rank ? rank > other.rank : at > other.at;
+      }
+    };
+    ModelToken* tokens = out.data() + first;
+    const auto count = static_cast<uint32_t>(out.size() - first);
+    std::vector<uint32_t> next(count), previous(count);
+    std::vector<Joined> joined(count);
+    std::vector<Candidate> heap;
+    for (uint32_t i = 0; i < count; ++i) {
+      next[i] = i + 1;
+      previous[i] = i - 1;
+      if (i + 1 == count) break;
+      joined[i] = join(tokens[i].id, tokens[i + 1].id, allow_control);
+      if (joined[i].rank != kNoRank) heap.push_back({joined[i].rank, i});
+    }
+    std::make_heap(heap.begin(), heap.end());
+    auto renew = [&](uint32_t i) {
+      joined[i] =
+          next[i] < count ? join(tokens[i].id, tokens[next[i]].id, allow_control) : Joined{};
+      if (joined[i].rank == kNoRank) return;
+      heap.push_back({joined[i].rank, i});
+      std::push_heap(heap.begin(), heap.end());
+    };
+    while (!heap.empty()) {
+      Candidate top = heap.front();
+      std::pop_heap(heap.begin(), heap.end());
+      heap.pop_back();
+      if (joined[top.at].rank != top.rank) continue;
+      uint32_t gone = next[top.at];
+      tokens[top.at].id = joined[top.at].result;
+      tokens[top.at].end = tokens[gone].end;
+      joined[gone] = {};
+      next[top.at] = next[gone];
+      if (next[gone] < count) previous[next[gone]] = top.at;
+      renew(top.at);
+      if (top.at > 0) renew(previous[top.at]);
+    }
+    size_t kept = 0;
+    for (uint32_t i = 0; i < count; i = next[i]) tokens[kept++] = tokens[i];
+    out.resize(first + kept);
+  }
+
+  PieceTable pieces_;
+  PairTable pairs_;
+  std::vector<bool> control_;
+  BpeOptions options_;
+  std::array<TokenId, 256> single_{}, fallback_{};
+  bool plain_ = true;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> byte_pair_model(PieceTable pieces, const std::vector<BpeMerge>& merges,
+                                       std::vector<bool> control, BpeOptions options) {
+  return std::make_unique<BytePairModel>(std::move(pieces), merges, std::move(control),
+                                         std::move(options));
+}
+
+}  // namespace tessera

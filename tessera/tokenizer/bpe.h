@@ -1,0 +1,32 @@
+// Byte-pair encoding: symbols of one character (or byte) each, joined in the order of the merges.
+#pragma once
+
+#include <optional>
+
+#include "tessera/tokenizer/parts.h"
+#include "tessera/tokenizer/piece_table.h"
+
+namespace tessera {
+
+struct BpeMerge {
+  TokenId left, right, result;
+};
+
+struct BpeOptions {
+  Reading reading = Reading::utf8;  // byte_level: symbols are bytes
+  std::optional<TokenId> unknown;   // for symbols that have no token; none: they are dropped
+  bool fuse_unknown = false;        // neighbouring unknown symbols are one token
+  bool byte_fallback = false;       // unknown characters become tokens <0x00> .. <0xFF>
+  bool ignore_merges = false;       // a piece that is a token is that token
+  std::string continuing_prefix;    // in front of every symbol but a piece's first
+  std::string end_suffix;           // behind a piece's last symbol
+};
+
+// `pieces`: bytes (reading byte_level) or characters of each token to its id. Merges come in the
+// order in which they are applied; of two for one pair the last counts.
+// `control[id]`: tokens that content must not yield.
+// Cost: O(n log n) for a piece of n symbols, whatever they are.
+std::unique_ptr<Model> byte_pair_model(PieceTable pieces, const std::vector<BpeMerge>& merges,
+                                       std::vector<bool> control, BpeOptions options);
+
+}  // namespace tessera

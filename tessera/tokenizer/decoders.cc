@@ -1,0 +1,235 @@
+#include "tessera/tokenizer/decoders.h"
+
+#include <array>
+#include <utility>
+
+#include "tessera/text/utf8.h"
+
+namespace tessera {
+namespace {
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  if (from.empty()) return;
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+// The space that was put between words does not belong in front of these.
+void clean_up(std::string& text) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> rules = {
+      {{" .", "."},
+       {" ?", "?"},
+       {" !", "!"},
+       {" ,", ","},
+       {" ' ", "'"},
+       {" n't", "n't"},
+       {" 'm", "'m"},
+       {" do not", " don't"},
+       {" 's", "'s"},
+       {" 've", "'ve"},
+       {" 're", "'re"}}};
+  for (const auto& [from, to] : rules) replace_all(text, from, to);
+}
+
+class SpaceJoiner : public Decoder {
+ public:
+  void apply(std::vector<std::string>& pieces) const override {
+    for (size_t i = 1; i < pieces.size(); ++i) pieces[i].insert(0, 1, ' ');
+  }
+};
+
+class Sequence : public Decoder {
+ public:
+  explicit Sequence(std::vector<std::unique_ptr<Decoder>> parts) : parts_(std::move(parts)) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    for (const auto& part : parts_) part->apply(pieces);
+  }
+  bool local() const override {
+    for (const auto& part : parts_) {
+      if (!part->local()) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Decoder>> parts_;
+};
+
+class ByteLevelDecoder : public Decoder {
+ public:
+  void apply(std::vector<std::string>& pieces) const override {
+    for (std::string& p : pieces) p = byte_level_bytes(p);
+  }
+};
+
+class WordPieceDecoder : public Decoder {
+ public:
+  WordPieceDecoder(std::string prefix, bool cleanup)
+      : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (i > 0) {
+        if (pieces[i].starts_with(prefix_)) {
+          pieces[i].erase(0, prefix_.size());
+        } else {
+          pieces[i].insert(0, 1, ' ');
+        }
+      }
+      if (cleanup_) clean_up(pieces[i]);
+    }
+  }
+
+ private:
+  std::string prefix_;
+  bool cleanup_;
+};
+
+class ByteFallbackDecoder : public Decoder {
+ public:
+  void apply(std::vector<std::string>& pieces) const override {
+    for (std::string& p : pieces) {
+      int byte = named_byte(p);
+      if (byte >= 0) p.assign(1, static_cast<char>(byte));
+    }
+  }
+};
+
+class FuseDecoder : public Decoder {
+ public:
+  void apply(std::vector<std::string>& pieces) const override {
+    std::string all;
+    for (const std::string& p : pieces) all += p;
+    pieces.assign(1, std::move(all));
+  }
+};
+
+class StripDecoder : public Decoder {
+ public:
+  StripDecoder(std::string content, size_t start, size_t stop)
+      : content_(std::move(content)), start_(start), stop_(stop) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    for (std::string& p : pieces) {
+      size_t begin = 0, end = p.size();
+      std::string_view text = p;
+      for (size_t n = 0; n < start_ && text.substr(begin).starts_with(content_); ++n) {
+        begin += content_.size();
+      }
+      for (size_t n = 0;
+           n < stop_ && end > begin && text.substr(begin, end - begin).ends_with(content_); ++n) {
+        end -= content_.size();
+      }
+      p = p.substr(begin, end - begin);
+    }
+  }
+  bool local() const override { return stop_ == 0; }
+
+ private:
+  std::string content_;
+  size_t start_, stop_;
+};
+
+class ReplaceDecoder : public Decoder {
+ public:
+  ReplaceDecoder(Pattern pattern, std::string content, bool one_unit)
+      : pattern_(std::move(pattern)), content_(std::move(content)), one_unit_(one_unit) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    std::vector<ByteRange> matches;
+    for (std::string& p : pieces) {
+      matches.clear();
+      pattern_.find_all(p, {0, p.size()}, Reading::utf8, matches);
+      for (size_t i = matches.size(); i-- > 0;) {
+        p.replace(matches[i].begin, matches[i].size(), content_);
+      }
+    }
+  }
+  bool local() const override { return one_unit_; }
+
+ private:
+  Pattern pattern_;
+  std::string content_;
+  bool one_unit_;
+};
+
+class MetaspaceDecoder : public Decoder {
+ public:
+  MetaspaceDecoder(std::string replacement, PrependScheme prepend)
+      : replacement_(std::move(replacement)), prepend_(prepend) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      bool drop = i == 0 && prepend_ != PrependScheme::never;
+      replace_all(pieces[i], replacement_, drop ? "" : " ");
+    }
+  }
+
+ private:
+  std::string replacement_;
+  PrependScheme prepend_;
+};
+
+class SuffixDecoder : public Decoder {
+ public:
+  explicit SuffixDecoder(std::string suffix) : suffix_(std::move(suffix)) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      replace_all(pieces[i], suffix_, i + 1 == pieces.size() ? "" : " ");
+    }
+  }
+  bool local() const override { return false; }
+
+ private:
+  std::string suffix_;
+};
+
+}  // namespace
+
+int named_byte(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return -1;
+  int value = 0;
+  for (char c : piece.substr(3, 2)) {
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                       : -1;
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+std::string byte_level_bytes(std::string_view piece) {
+  std::string out;
+  for (size_t i = 0; i < piece.size();) {
+    Unit u = unit_at(piece, i);
+    int byte = byte_level_byte(u.code);
+    if (byte < 0) return std::string(piece);
+    out += static_cast<char>(byte);
+    i += u.length;
+  }
+  return out;
+}
+
+std::unique_ptr<Decoder> space_joiner() { return std::make_unique<SpaceJoiner>(); }
+std::unique_ptr<Decoder> sequence(std::vector<std::unique_ptr<Decoder>> parts) {
+  return std::make_unique<Sequence>(std::move(parts));
+}
+std::unique_ptr<Decoder> byte_level_decoder() { return std::make_unique<ByteLevelDecoder>(); }
+std::unique_ptr<Decoder> word_piece_decoder(std::string prefix, bool cleanup) {
+  return std::make_unique<WordPieceDecoder>(std::move(prefix), cleanup);
+}
+std::unique_ptr<Decoder> byte_fallback_decoder() { return std::make_unique<ByteFallbackDecoder>(); }
+std::unique_ptr<Decoder> fuse_decoder() { return std::make_unique<FuseDecoder>(); }
+std::unique_ptr<Decoder> strip_decoder(std::string content, size_t start, size_t stop) {
+  return std::make_unique<StripDecoder>(std::move(content), start, stop);
+}
+std::unique_ptr<Decoder> replace_decoder(Pattern pattern, std::string content, bool one_unit) {
+  return std::make_unique<ReplaceDecoder>(std::move(pattern), std::move(content), one_unit);
+}
+std::unique_ptr<Decoder> metaspace_decoder(std::string replacement, PrependScheme prepend) {
+  return std::make_unique<MetaspaceDecoder>(std::move(replacement), prepend);
+}
+std::unique_ptr<Decoder> suffix_decoder(std::string suffix) {
+  return std::make_unique<SuffixDecoder>(std::move(suffix));
+}
+
+}  // namespace tessera

@@ -1,0 +1,170 @@
+#include "tessera/tokenizer/normalisers.h"
+
+#include <functional>
+#include <utility>
+
+#include "tessera/text/unicode.h"
+
+namespace tessera {
+namespace {
+
+// A normaliser that is one function.
+class FunctionNormaliser : public Normaliser {
+ public:
+  using Function = std::function<AlignedText(AlignedText)>;
+  explicit FunctionNormaliser(Function function) : function_(std::move(function)) {}
+  AlignedText apply(AlignedText text) const override { return function_(std::move(text)); }
+
+ private:
+  Function function_;
+};
+
+std::unique_ptr<Normaliser> from(FunctionNormaliser::Function function) {
+  return std::make_unique<FunctionNormaliser>(std::move(function));
+}
+
+// Calls `change(builder, code, range)` for every unit; it writes what the unit becomes.
+template <class Change>
+AlignedText each_unit(const AlignedText& text, const Change& change) {
+  AlignedBuilder next(text);
+  std::string_view bytes = text.text();
+  for (size_t i = 0; i < bytes.size();) {
+    Unit u = unit_at(bytes, i);
+    change(next, u.code, ByteRange{i, i + u.length});
+    i += u.length;
+  }
+  return next.finish();
+}
+
+AlignedText remove(AlignedText text, const CodeBitmap& which) {
+  std::string_view bytes = text.text();
+  bool any = false;
+  for (size_t i = 0; i < bytes.size() && !any;) {
+    Unit u = unit_at(bytes, i);
+    any = which[u.code];
+    i += u.length;
+  }
+  if (!any) return text;
+  return each_unit(text, [&](AlignedBuilder& next, char32_t code, ByteRange at) {
+    if (!which[code]) next.keep(at);
+  });
+}
+
+AlignedText strip(AlignedText text, bool left, bool right) {
+  static const CodeBitmap space("strip_space");
+  std::string_view bytes = text.text();
+  size_t begin = 0, end = 0;  // end: behind the last unit that is no space
+  bool seen = false;
+  for (size_t i = 0; i < bytes.size();) {
+    Unit u = unit_at(bytes, i);
+    if (!space[u.code]) {
+      if (!seen) begin = i;
+      seen = true;
+      end = i + u.length;
+    }
+    i += u.length;
+  }
+  if (!seen) begin = bytes.size();
+  if (!left) begin = 0;
+  if (!right || (!seen && !left)) end = right ? 0 : bytes.size();
+  if (begin > end) begin = end;
+  if (begin == 0 && end == bytes.size()) return text;
+  AlignedBuilder next(text);
+  next.keep({begin, end});
+  return next.finish();
+}
+
+AlignedText replace(AlignedText text, const Pattern& pattern, const std::string& content) {
+  std::vector<ByteRange> matches;
+  pattern.find_all(text.text(), {0, text.text().size()}, Reading::utf8, matches);
+  if (matches.empty()) return text;
+  AlignedBuilder next(text);
+  size_t done = 0;
+  for (ByteRange m : matches) {
+    next.keep({done, m.begin});
+    next.put(content, m);
+    done = m.end;
+  }
+  next.keep({done, text.text().size()});
+  return next.finish();
+}
+
+AlignedText bert_clean(AlignedText text, const BertNormaliserOptions& options) {
+  static const CodeBitmap removed(*find_code_set("bert_removed") |
+                                  CodeSet({{kInvalidByte, kCodeEnd - 1}}));
+  static const CodeBitmap space("bert_clean_space"), chinese("bert_chinese");
+  bool changes = false;
+  std::string_view bytes = text.text();
+  for (size_t i = 0; i < bytes.size() && !changes;) {
+    Unit u = unit_at(bytes, i);
+    changes = (options.clean_text && (removed[u.code] || (space[u.code] && u.code != ' '))) ||
+              (options.chinese_spaces && chinese[u.code]);
+    i += u.length;
+  }
+  if (!changes) return text;
+  return each_unit(text, [&](AlignedBuilder& next, char32_t code, ByteRange at) {
+    if (options.clean_text && removed[code]) return;
+    if (options.clean_text && space[code]) return next.put(" ", at);
+    bool alone = options.chinese_spaces && chinese[code];
+    if (alone) next.put(" ", {at.begin, at.begin});
+    next.keep(at);
+    if (alone) next.put(" ", {at.end, at.end});
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Normaliser> normal_form(NormalForm form) {
+  return from([form](AlignedText t) { return normalise(std::move(t), form); });
+}
+
+std::unique_ptr<Normaliser> lower_caser() {
+  return from([](AlignedText t) { return lower_case(std::move(t)); });
+}
+
+std::unique_ptr<Normaliser> accent_stripper() {
+  return from([](AlignedText t) {
+    static const CodeBitmap accent("accent");
+    return remove(std::move(t), accent);
+  });
+}
+
+std::unique_ptr<Normaliser> space_stripper(bool left, bool right) {
+  return from([=](AlignedText t) { return strip(std::move(t), left, right); });
+}
+
+std::unique_ptr<Normaliser> replacer(Pattern pattern, std::string content) {
+  auto shared = std::make_shared<Pattern>(std::move(pattern));
+  return from([shared, content = std::move(content)](AlignedText t) {
+    return replace(std::move(t), *shared, content);
+  });
+}
+
+std::unique_ptr<Normaliser> prepender(std::string text) {
+  return from([text = std::move(text)](AlignedText t) {
+    if (t.text().empty()) return t;
+    AlignedBuilder next(t);
+    next.put(text, {0, 0});
+    next.keep({0, t.text().size()});
+    return next.finish();
+  });
+}
+
+std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options) {
+  return from([options](AlignedText t) {
+    static const CodeBitmap accent("bert_accent");
+    t = bert_clean(std::move(t), options);
+    if (options.strip_accents) t = remove(normalise(std::move(t), NormalForm::nfd), accent);
+    return options.lower_case ? lower_case(std::move(t)) : std::move(t);
+  });
+}
+
+std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts) {
+  auto shared = std::make_shared<const std::vector<std::unique_ptr<Normaliser>>>(std::move(parts));
+  return from([shared](AlignedText t) {
+    for (const auto& part : *shared) t = part->apply(std::move(t));
+    return t;
+  });
+}
+
+}  // namespace tessera

@@ -1,0 +1,25 @@
+// Normalisers that tokenizer.json names. Meaning: docs/formats/tokenizer-json.md.
+#pragma once
+
+#include "tessera/text/normalise.h"
+#include "tessera/tokenizer/parts.h"
+
+namespace tessera {
+
+struct BertNormaliserOptions {
+  bool clean_text = true;      // no control characters, every white space becomes a space
+  bool chinese_spaces = true;  // CJK characters stand alone
+  bool strip_accents = true;
+  bool lower_case = true;
+};
+
+std::unique_ptr<Normaliser> normal_form(NormalForm form);
+std::unique_ptr<Normaliser> lower_caser();
+std::unique_ptr<Normaliser> accent_stripper();
+std::unique_ptr<Normaliser> space_stripper(bool left, bool right);
+std::unique_ptr<Normaliser> replacer(Pattern pattern, std::string content);
+std::unique_ptr<Normaliser> prepender(std::string text);
+std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options);
+std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts);
+
+}  // namespace tessera

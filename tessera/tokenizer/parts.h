@@ -1,0 +1,71 @@
+// The replaceable parts of a tokenizer. Which ones a tokenizer has is decided by what its file
+// says, never by a model's name. All are immutable; const calls may run together.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tessera/text/aligned_text.h"
+#include "tessera/tokenizer/pattern.h"
+#include "tessera/tokenizer/tokenizer.h"
+
+namespace tessera {
+
+// Changes a stretch of text before it is split.
+class Normaliser {
+ public:
+  virtual ~Normaliser() = default;
+  virtual AlignedText apply(AlignedText text) const = 0;
+};
+
+// A text on its way to the model: what is not in a piece is dropped.
+struct PreTokens {
+  AlignedText text;
+  std::vector<ByteRange> pieces;  // in order, none empty
+  Reading reading = Reading::utf8;
+};
+
+// Cuts pieces into smaller ones; some also change the text.
+class PreTokenizer {
+ public:
+  virtual ~PreTokenizer() = default;
+  virtual void split(PreTokens& tokens) const = 0;
+  // How the bytes are read once this part has run.
+  virtual Reading reading_after(Reading before) const { return before; }
+};
+
+struct ModelToken {
+  TokenId id;
+  uint32_t begin, end;  // bytes of the piece
+};
+
+// Turns one piece into tokens.
+class Model {
+ public:
+  virtual ~Model() = default;
+  // Appends the tokens of `piece`. Unless `allow_control`, tokens of role control are treated as
+  // if the vocabulary had none.
+  virtual void encode(std::string_view piece, bool allow_control,
+                      std::vector<ModelToken>& out) const = 0;
+  // "byte-level BPE".
+  virtual std::string name() const = 0;
+};
+
+// What the file puts around a text.
+struct TextTemplate {
+  std::vector<TokenId> before, after;
+};
+
+// Turns the pieces of tokens into text, as the file's decoder says.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual void apply(std::vector<std::string>& pieces) const = 0;
+  // Whether what a token adds depends on the tokens before it at most until the first text.
+  virtual bool local() const { return true; }
+};
+
+}  // namespace tessera

@@ -1,0 +1,215 @@
+#include "tessera/tokenizer/pipeline.h"
+
+#include <mutex>
+#include <utility>
+
+#include "tessera/base/error.h"
+#include "tessera/tokenizer/word_cache.h"
+
+namespace tessera {
+namespace {
+
+// What a call of encode() works with; kept for the next call.
+struct Scratch {
+  WordCache caches[2];  // without and with control tokens
+  std::vector<AddedMatch> raw, inner;
+  std::vector<ModelToken> tokens;
+};
+
+// A few scratches, so that threads need not share one and memory stays bounded.
+class ScratchPool {
+ public:
+  std::unique_ptr<Scratch> take() {
+    std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<Scratch>();
+    auto scratch = std::move(free_.back());
+    free_.pop_back();
+    return scratch;
+  }
+  void give(std::unique_ptr<Scratch> scratch) {
+    std::lock_guard lock(mutex_);
+    if (free_.size() < kMost) free_.push_back(std::move(scratch));
+  }
+
+ private:
+  static constexpr size_t kMost = 64;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Scratch>> free_;
+};
+
+std::string thousands(int64_t n) {
+  std::string digits = std::to_string(n);
+  for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
+  return digits;
+}
+
+class Pipeline : public Tokenizer {
+ public:
+  explicit Pipeline(PipelineParts parts) : parts_(std::move(parts)) {
+    std::vector<AddedToken> raw, normalised;
+    for (AddedToken& t : parts_.added) {
+      if (t.special) special_.resize(std::max(special_.size(), static_cast<size_t>(t.id) + 1));
+      if (t.special) special_[static_cast<size_t>(t.id)] = true;
+      if (t.normalised && parts_.normaliser) {
+        AddedToken changed = t;
+        changed.content = parts_.normaliser->apply(AlignedText(t.content)).text();
+        normalised.push_back(std::move(changed));
+      } else {
+        (t.normalised ? normalised : raw).push_back(t);
+      }
+    }
+    raw_ = AddedTokenMatcher(std::move(raw));
+    normalised_ = AddedTokenMatcher(std::move(normalised));
+    parts_.added.clear();
+  }
+
+  const Vocabulary& vocabulary() const override { return *parts_.vocabulary; }
+  std::optional<TokenId> bos() const override { return parts_.bos; }
+  std::optional<TokenId> eos() const override { return parts_.eos; }
+  bool adds_bos() const override { return parts_.adds_bos; }
+  std::string summary() const override {
+    return parts_.model->name() + ", " + thousands(parts_.vocabulary->size()) + " tokens";
+  }
+
+  Encoding encode(std::string_view text, const EncodeOptions& options) const override {
+    Encoding out;
+    out.ids.reserve(text.size() / 4 + 8);
+    out.spans.reserve(text.size() / 4 + 8);
+    if (options.add_template) frame(parts_.frame.before, 0, out);
+    auto scratch = pool_.take();
+    int32_t piece = 0;
+    scratch->raw.clear();
+    raw_.split(text, {0, text.size()}, options.special_in_text, scratch->raw);
+    for (const AddedMatch& part : scratch->raw) {
+      if (part.id >= 0) {
+        add(part.id, {static_cast<int64_t>(part.range.begin), static_cast<int64_t>(part.range.end)},
+            piece++, options.origin, out);
+      } else {
+        encode_text(text, part.range, options, *scratch, piece, out);
+      }
+    }
+    pool_.give(std::move(scratch));
+    if (options.add_template) frame(parts_.frame.after, static_cast<int64_t>(text.size()), out);
+    return out;
+  }
+
+  std::vector<TokenId> encode_piece(std::string_view piece) const override {
+    std::vector<ModelToken> tokens;
+    parts_.model->encode(piece, false, tokens);
+    std::vector<TokenId> ids;
+    for (const ModelToken& t : tokens) ids.push_back(t.id);
+    return ids;
+  }
+
+  std::string decode(std::span<const TokenId> ids, bool skip_control) const override {
+    const VocabularyTable& vocabulary = *parts_.vocabulary;
+    std::string text;
+    std::vector<std::string> pieces;
+    for (TokenId id : ids) {
+      if (id < 0 || id >= vocabulary.size()) {
+        throw Error("token " + std::to_string(id),
+                    "the vocabulary has " + std::to_string(vocabulary.size()) + " ids, from 0 on");
+      }
+      bool control = vocabulary.role(id) == TokenRole::control || is_special(id);
+      if (control && skip_control) continue;
+      std::string_view piece = control ? vocabulary.piece(id) : vocabulary.bytes(id);
+      if (parts_.decoder) {
+        pieces.emplace_back(vocabulary.piece(id));
+      } else {
+        text += piece;
+      }
+    }
+    if (!parts_.decoder) return text;
+    parts_.decoder->apply(pieces);
+    for (const std::string& p : pieces) text += p;
+    return text;
+  }
+
+  bool decodes_locally() const override { return !parts_.decoder || parts_.decoder->local(); }
+
+ private:
+  bool is_special(TokenId id) const {
+    return static_cast<size_t>(id) < special_.size() && special_[static_cast<size_t>(id)];
+  }
+
+  static void add(TokenId id, ByteSpan span, int32_t piece, TokenOrigin origin, Encoding& out) {
+    out.ids.push_back(id);
+    out.spans.push_back(span);
+    out.pre_tokens.push_back(piece);
+    out.origins.push_back(origin);
+  }
+
+  static void frame(const std::vector<TokenId>& ids, int64_t at, Encoding& out) {
+    for (TokenId id : ids) add(id, {at, at}, -1, TokenOrigin::template_text, out);
+  }
+
+  // A stretch of text between added tokens of the raw text.
+  void encode_text(std::string_view text, ByteRange range, const EncodeOptions& options,
+                   Scratch& scratch, int32_t& piece, Encoding& out) const {
+    PreTokens tokens{
+        AlignedText(text.substr(range.begin, range.size()), static_cast<int64_t>(range.begin)),
+        {},
+        Reading::utf8};
+    if (parts_.normaliser) tokens.text = parts_.normaliser->apply(std::move(tokens.text));
+    const size_t size = tokens.text.text().size();
+    if (size == 0) return;
+    if (normalised_.empty()) {
+      tokens.pieces.push_back({0, size});
+      return encode_pieces(tokens, options, scratch, piece, out);
+    }
+    scratch.inner.clear();
+    normalised_.split(tokens.text.text(), {0, size}, options.special_in_text, scratch.inner);
+    for (const AddedMatch& part : scratch.inner) {
+      if (part.id >= 0) {
+        add(part.id, span_of(tokens.text, part.range), piece++, options.origin, out);
+        continue;
+      }
+      if (part.range == ByteRange{0, size}) {
+        tokens.pieces.push_back(part.range);
+        return encode_pieces(tokens, options, scratch, piece, out);
+      }
+      PreTokens inner{
+          AlignedText(tokens.text, part.range), {{0, part.range.size()}}, Reading::utf8};
+      encode_pieces(inner, options, scratch, piece, out);
+    }
+  }
+
+  static ByteSpan span_of(const AlignedText& text, ByteRange range) {
+    if (range.size() == 0) return {text.begin_of(range.begin), text.begin_of(range.begin)};
+    return {text.begin_of(range.begin), text.end_of(range.end - 1)};
+  }
+
+  void encode_pieces(PreTokens& tokens, const EncodeOptions& options, Scratch& scratch,
+                     int32_t& piece, Encoding& out) const {
+    if (parts_.pre_tokenizer) parts_.pre_tokenizer->split(tokens);
+    WordCache& cache = scratch.caches[options.special_in_text ? 1 : 0];
+    std::string_view text = tokens.text.text();
+    std::vector<ModelToken>& found = scratch.tokens;
+    for (ByteRange range : tokens.pieces) {
+      found.clear();
+      std::string_view bytes = text.substr(range.begin, range.size());
+      if (!cache.find(bytes, found)) {
+        parts_.model->encode(bytes, options.special_in_text, found);
+        cache.insert(bytes, found);
+      }
+      for (const ModelToken& t : found) {
+        add(t.id, span_of(tokens.text, {range.begin + t.begin, range.begin + t.end}), piece,
+            options.origin, out);
+      }
+      ++piece;
+    }
+  }
+
+  PipelineParts parts_;
+  AddedTokenMatcher raw_, normalised_;
+  std::vector<bool> special_;
+  mutable ScratchPool pool_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> make_tokenizer(PipelineParts parts) {
+  return std::make_shared<Pipeline>(std::move(parts));
+}
+
+}  // namespace tessera

@@ -1,0 +1,278 @@
+#include "tessera/tokenizer/pre_tokenizers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tessera/text/unicode.h"
+
+namespace tessera {
+namespace {
+
+struct Cut {
+  ByteRange range;
+  bool match;
+};
+
+// Joins the cuts of one piece as `behaviour` says and appends what is left.
+void join(std::vector<Cut>& cuts, SplitBehaviour behaviour, std::vector<ByteRange>& out) {
+  const size_t first = out.size();
+  bool previous = false;
+  switch (behaviour) {
+    case SplitBehaviour::isolated:
+      for (const Cut& c : cuts) out.push_back(c.range);
+      break;
+    case SplitBehaviour::removed:
+      for (const Cut& c : cuts) {
+        if (!c.match) out.push_back(c.range);
+      }
+      break;
+    case SplitBehaviour::contiguous:
+      for (const Cut& c : cuts) {
+        if (out.size() > first && c.match == previous) {
+          out.back().end = c.range.end;
+        } else {
+          out.push_back(c.range);
+        }
+        previous = c.match;
+      }
+      break;
+    case SplitBehaviour::merged_with_previous:
+      for (const Cut& c : cuts) {
+        if (c.match && !previous && out.size() > first) {
+          out.back().end = c.range.end;
+        } else {
+          out.push_back(c.range);
+        }
+        previous = c.match;
+      }
+      break;
+    case SplitBehaviour::merged_with_next:
+      for (size_t i = cuts.size(); i-- > 0;) {
+        const Cut& c = cuts[i];
+        if (c.match && !previous && out.size() > first) {
+          out.back().begin = c.range.begin;
+        } else {
+          out.push_back(c.range);
+        }
+        previous = c.match;
+      }
+      std::reverse(out.begin() + static_cast<ptrdiff_t>(first), out.end());
+      break;
+  }
+  out.erase(std::remove_if(out.begin() + static_cast<ptrdiff_t>(first), out.end(),
+                           [](const ByteRange& r) { return r.size() == 0; }),
+            out.end());
+}
+
+// Cuts every piece where `find` (piece -> matches in order) finds something.
+template <class Find>
+void cut_pieces(PreTokens& tokens, SplitBehaviour behaviour, bool invert, const Find& find) {
+  std::vector<ByteRange> out, matches;
+  std::vector<Cut> cuts;
+  out.reserve(tokens.pieces.size());
+  for (ByteRange piece : tokens.pieces) {
+    matches.clear();
+    find(piece, matches);
+    cuts.clear();
+    size_t done = piece.begin;
+    for (ByteRange m : matches) {
+      if (m.begin > done) cuts.push_back({{done, m.begin}, invert});
+      cuts.push_back({m, !invert});
+      done = m.end;
+    }
+    if (done < piece.end) cuts.push_back({{done, piece.end}, invert});
+    join(cuts, behaviour, out);
+  }
+  tokens.pieces = std::move(out);
+}
+
+class Splitter : public PreTokenizer {
+ public:
+  Splitter(Pattern pattern, SplitBehaviour behaviour, bool invert)
+      : pattern_(std::move(pattern)), behaviour_(behaviour), invert_(invert) {}
+  void split(PreTokens& tokens) const override {
+    cut_pieces(tokens, behaviour_, invert_, [&](ByteRange piece, std::vector<ByteRange>& matches) {
+      pattern_.find_all(tokens.text.text(), piece, tokens.reading, matches);
+    });
+  }
+
+ private:
+  Pattern pattern_;
+  SplitBehaviour behaviour_;
+  bool invert_;
+};
+
+class ClassSplitter : public PreTokenizer {
+ public:
+  ClassSplitter(std::string_view set, SplitBehaviour behaviour)
+      : set_(set), behaviour_(behaviour) {}
+  void split(PreTokens& tokens) const override {
+    std::string_view text = tokens.text.text();
+    cut_pieces(tokens, behaviour_, false, [&](ByteRange piece, std::vector<ByteRange>& matches) {
+      std::string_view part = text.substr(0, piece.end);
+      for (size_t i = piece.begin; i < piece.end;) {
+        Unit u = tokens.reading == Reading::byte_level
+                     ? Unit{byte_level_character(static_cast<unsigned char>(part[i])), 1}
+                     : unit_at(part, i);
+        if (set_[u.code]) matches.push_back({i, i + u.length});
+        i += u.length;
+      }
+    });
+  }
+
+ private:
+  CodeBitmap set_;
+  SplitBehaviour behaviour_;
+};
+
+// Puts `prefix` in front of the pieces that `wants` it, and writes the text anew.
+template <class Wants>
+void prepend_to_pieces(PreTokens& tokens, std::string_view prefix, const Wants& wants) {
+  if (std::none_of(tokens.pieces.begin(), tokens.pieces.end(), wants)) return;
+  AlignedBuilder next(tokens.text);
+  size_t size = 0;
+  for (ByteRange& piece : tokens.pieces) {
+    ByteRange now{size, size + piece.size()};
+    if (wants(piece)) {
+      next.put(prefix, {piece.begin, piece.begin});
+      now.end += prefix.size();
+    }
+    next.keep(piece);
+    size = now.end;
+    piece = now;
+  }
+  tokens.text = next.finish();
+}
+
+class ByteLevel : public PreTokenizer {
+ public:
+  ByteLevel(bool add_prefix_space, bool pattern) : add_prefix_space_(add_prefix_space) {
+    if (pattern) {
+      pattern_ = std::make_unique<Splitter>(Pattern(kGpt2Pattern), SplitBehaviour::isolated, false);
+    }
+  }
+  void split(PreTokens& tokens) const override {
+    if (add_prefix_space_) {
+      prepend_to_pieces(tokens, " ", [&](const ByteRange& piece) {
+        return tokens.text.text()[piece.begin] != ' ';
+      });
+    }
+    if (pattern_) pattern_->split(tokens);
+    tokens.reading = Reading::byte_level;
+  }
+  Reading reading_after(Reading) const override { return Reading::byte_level; }
+
+ private:
+  bool add_prefix_space_;
+  std::unique_ptr<Splitter> pattern_;
+};
+
+class WordSplitter : public PreTokenizer {
+ public:
+  void split(PreTokens& tokens) const override {
+    static const CodeBitmap word("whitespace_word"), space("whitespace_space");
+    std::string_view text = tokens.text.text();
+    cut_pieces(tokens, SplitBehaviour::removed, true,
+               [&](ByteRange piece, std::vector<ByteRange>& matches) {
+                 std::string_view part = text.substr(0, piece.end);
+                 enum { kSpace, kWord, kOther } previous = kSpace;
+                 for (size_t i = piece.begin; i < piece.end;) {
+                   Unit u = unit_at(part, i);
+                   auto kind = word[u.code] ? kWord : space[u.code] ? kSpace : kOther;
+                   if (kind != kSpace && kind == previous) {
+                     matches.back().end = i + u.length;
+                   } else if (kind != kSpace) {
+                     matches.push_back({i, i + u.length});
+                   }
+                   previous = kind;
+                   i += u.length;
+                 }
+               });
+  }
+};
+
+class Metaspace : public PreTokenizer {
+ public:
+  explicit Metaspace(const MetaspaceOptions& options)
+      : options_(options),
+        space_(Pattern::literal(" ")),
+        splitter_(Pattern::literal(options.replacement), SplitBehaviour::merged_with_next, false) {}
+  void split(PreTokens& tokens) const override {
+    replace_spaces(tokens);
+    std::string_view mark = options_.replacement;
+    prepend_to_pieces(tokens, mark, [&](const ByteRange& piece) {
+      bool starts = tokens.text.text().substr(piece.begin, piece.size()).starts_with(mark);
+      bool first = tokens.text.begin_of(piece.begin) == 0;
+      return !starts && (options_.prepend == PrependScheme::always ||
+                         (options_.prepend == PrependScheme::first && first));
+    });
+    if (options_.split) splitter_.split(tokens);
+  }
+
+ private:
+  void replace_spaces(PreTokens& tokens) const {
+    AlignedBuilder next(tokens.text);
+    size_t size = 0;
+    bool any = false;
+    std::vector<ByteRange> matches;
+    std::vector<ByteRange> pieces;
+    for (ByteRange piece : tokens.pieces) {
+      matches.clear();
+      space_.find_all(tokens.text.text(), piece, Reading::utf8, matches);
+      size_t done = piece.begin, begin = size;
+      for (ByteRange m : matches) {
+        next.keep({done, m.begin});
+        next.put(options_.replacement, m);
+        size += m.begin - done + options_.replacement.size();
+        done = m.end;
+        any = true;
+      }
+      next.keep({done, piece.end});
+      size += piece.end - done;
+      pieces.push_back({begin, size});
+    }
+    if (!any) return;
+    tokens.text = next.finish();
+    tokens.pieces = std::move(pieces);
+  }
+
+  MetaspaceOptions options_;
+  Pattern space_;
+  Splitter splitter_;
+};
+
+class Sequence : public PreTokenizer {
+ public:
+  explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
+  void split(PreTokens& tokens) const override {
+    for (const auto& part : parts_) part->split(tokens);
+  }
+  Reading reading_after(Reading before) const override {
+    for (const auto& part : parts_) before = part->reading_after(before);
+    return before;
+  }
+
+ private:
+  std::vector<std::unique_ptr<PreTokenizer>> parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<PreTokenizer> splitter(Pattern pattern, SplitBehaviour behaviour, bool invert) {
+  return std::make_unique<Splitter>(std::move(pattern), behaviour, invert);
+}
+std::unique_ptr<PreTokenizer> class_splitter(std::string_view set, SplitBehaviour behaviour) {
+  return std::make_unique<ClassSplitter>(set, behaviour);
+}
+std::unique_ptr<PreTokenizer> byte_level(bool add_prefix_space, bool pattern) {
+  return std::make_unique<ByteLevel>(add_prefix_space, pattern);
+}
+std::unique_ptr<PreTokenizer> word_splitter() { return std::make_unique<WordSplitter>(); }
+std::unique_ptr<PreTokenizer> metaspace(const MetaspaceOptions& options) {
+  return std::make_unique<Metaspace>(options);
+}
+std::unique_ptr<PreTokenizer> sequence(std::vector<std::unique_ptr<PreTokenizer>> parts) {
+  return std::make_unique<Sequence>(std::move(parts));
+}
+
+}  // namespace tessera

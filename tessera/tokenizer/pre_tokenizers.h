@@ -1,0 +1,40 @@
+// Pre-tokenizers that tokenizer.json names. Meaning: docs/formats/tokenizer-json.md.
+#pragma once
+
+#include "tessera/tokenizer/parts.h"
+
+namespace tessera {
+
+// What becomes of the matches of a delimiter.
+enum class SplitBehaviour : uint8_t {
+  removed,
+  isolated,
+  merged_with_previous,
+  merged_with_next,
+  contiguous,
+};
+
+enum class PrependScheme : uint8_t { always, first, never };
+
+struct MetaspaceOptions {
+  std::string replacement = "\xE2\x96\x81";
+  PrependScheme prepend = PrependScheme::always;
+  bool split = true;
+};
+
+// The pattern of GPT-2, which ByteLevel uses.
+inline constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+// Cuts at the matches of `pattern`; inverted: at what does not match.
+std::unique_ptr<PreTokenizer> splitter(Pattern pattern, SplitBehaviour behaviour, bool invert);
+// Cuts at characters of a generated set (tessera/text/unicode_tables.h).
+std::unique_ptr<PreTokenizer> class_splitter(std::string_view set, SplitBehaviour behaviour);
+// From here on every byte is a character. `pattern`: cut by GPT-2's pattern first.
+std::unique_ptr<PreTokenizer> byte_level(bool add_prefix_space, bool pattern);
+// \w+|[^\w\s]+
+std::unique_ptr<PreTokenizer> word_splitter();
+std::unique_ptr<PreTokenizer> metaspace(const MetaspaceOptions& options);
+std::unique_ptr<PreTokenizer> sequence(std::vector<std::unique_ptr<PreTokenizer>> parts);
+
+}  // namespace tessera

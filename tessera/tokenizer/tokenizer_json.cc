@@ -1,0 +1,354 @@
+#include "tessera/tokenizer/tokenizer_json.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tessera/base/mapped_file.h"
+#include "tessera/text/utf8.h"
+#include "tessera/tokenizer/bpe.h"
+#include "tessera/tokenizer/decoders.h"
+#include "tessera/tokenizer/word_piece.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+
+class Reader {
+ public:
+  explicit Reader(const JsonValue& top) : top_(top), model_(top.require("model")) {}
+
+  std::shared_ptr<const Tokenizer> read() {
+    top_.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+               "post_processor", "decoder", "model"});
+    read_added_tokens();
+    read_vocabulary();
+    if (auto json = top_.find("normalizer")) parts_.normaliser = read_normaliser(*json);
+    if (auto json = top_.find("pre_tokenizer")) {
+      parts_.pre_tokenizer = tessera::read_pre_tokenizer(*json);
+      reading_ = parts_.pre_tokenizer->reading_after(Reading::utf8);
+    }
+    read_decoder();
+    set_roles();
+    read_model();
+    if (auto json = top_.find("post_processor")) {
+      parts_.frame = read_post_processor(*json, vocabulary().size());
+    }
+    if (!parts_.frame.before.empty()) parts_.bos = parts_.frame.before.front();
+    if (!parts_.frame.after.empty()) parts_.eos = parts_.frame.after.back();
+    parts_.adds_bos = parts_.bos.has_value();
+    return make_tokenizer(std::move(parts_));
+  }
+
+ private:
+  VocabularyTable& vocabulary() { return *parts_.vocabulary; }
+  const std::string& type() const { return type_; }
+
+  // An id sizes tables, so that it may not be far beyond the number of tokens.
+  TokenId checked_id(const JsonValue& json, size_t tokens) {
+    int64_t id = json.as_integer();
+    auto most = static_cast<int64_t>(2 * tokens + 65536);
+    if (id < 0 || id >= most) {
+      json.refuse("is " + std::to_string(id) + "; ids of " + std::to_string(tokens) +
+                  " tokens lie from 0 to " + std::to_string(most - 1));
+    }
+    return static_cast<TokenId>(id);
+  }
+
+  void read_added_tokens() {
+    auto json = top_.find("added_tokens");
+    if (!json) return;
+    size_t count = json->as_array().size();
+    size_t index = 0;
+    for (simdjson::dom::element element : json->as_array()) {
+      JsonValue item = json->item(element, index++);
+      item.only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
+      AddedToken token;
+      token.content = item.require("content").as_text();
+      token.single_word = item.boolean("single_word", false);
+      token.left_strip = item.boolean("lstrip", false);
+      token.right_strip = item.boolean("rstrip", false);
+      token.special = item.boolean("special", false);
+      token.normalised = item.boolean("normalized", !token.special);
+      // Beside the vocabulary's own tokens, whose number is added below.
+      token.id = checked_id(item.require("id"), count + model_tokens());
+      parts_.added.push_back(std::move(token));
+    }
+  }
+
+  size_t model_tokens() {
+    auto vocab = model_.find("vocab");
+    return vocab && vocab->is_object() ? vocab->as_object().size() : 0;
+  }
+
+  void read_vocabulary() {
+    const JsonValue vocab = vocab_of_supported_model();
+    const size_t tokens = vocab.as_object().size() + parts_.added.size();
+    int64_t size = 0;
+    for (auto [piece, value] : vocab.as_object()) {
+      int64_t id = 0;
+      if (value.get(id) || id < 0 || id >= static_cast<int64_t>(2 * tokens + 65536)) {
+        checked_id(vocab.member(value, piece), tokens);
+      }
+      size = std::max(size, id + 1);
+    }
+    for (const AddedToken& t : parts_.added) size = std::max<int64_t>(size, t.id + 1);
+    parts_.vocabulary = std::make_unique<VocabularyTable>(size);
+    for (auto [piece, value] : vocab.as_object()) {
+      auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
+      if (!vocabulary().set(id, piece, TokenRole::normal)) {
+        std::string other =
+            vocabulary().find(piece)
+                ? "the token is there twice"
+                : "id " + std::to_string(id) + " is also that of " + shown(vocabulary().piece(id));
+        vocab.member(value, piece).refuse(other);
+      }
+    }
+    for (size_t i = 0; i < parts_.added.size(); ++i) {
+      const AddedToken& t = parts_.added[i];
+      auto known = vocabulary().find(t.content);
+      bool same = known && *known == t.id;
+      if (same || vocabulary().set(t.id, t.content, TokenRole::normal)) continue;
+      std::string fault =
+          known ? shown(t.content) + " has id " + std::to_string(*known) + " in model.vocab"
+                : "id " + std::to_string(t.id) + " is also that of " +
+                      shown(vocabulary().piece(t.id));
+      top_.require("added_tokens").item(top_.element(), i).refuse(fault);
+    }
+  }
+
+  JsonValue vocab_of_supported_model() {
+    type_ = model_.text("type", model_.find("merges") ? "BPE" : "");
+    if (type_ != "BPE" && type_ != "WordPiece") {
+      model_.refuse(
+          type_.empty() ? "\"type\" is missing" : "the model " + shown(type_) + " is not supported",
+          "Supported are BPE and WordPiece.");
+    }
+    return model_.require("vocab");
+  }
+
+  void read_decoder() {
+    auto json = top_.find("decoder");
+    if (!json) {
+      parts_.decoder = space_joiner();
+    } else if (json->text("type", "") == "ByteLevel") {
+      byte_level_decoder_ = true;  // bytes() says it all
+      tessera::read_decoder(*json);
+    } else {
+      parts_.decoder = tessera::read_decoder(*json);
+    }
+  }
+
+  void set_roles() {
+    const std::string unknown = model_.text("unk_token", "");
+    control_.resize(static_cast<size_t>(vocabulary().size()));
+    std::vector<bool> added(control_.size());
+    for (const AddedToken& t : parts_.added) {
+      added[static_cast<size_t>(t.id)] = true;
+      TokenRole role = t.content == unknown ? TokenRole::unknown
+                       : t.special          ? TokenRole::control
+                                            : TokenRole::added;
+      vocabulary().set_role(t.id, role);
+      if (role == TokenRole::control) control_[static_cast<size_t>(t.id)] = true;
+    }
+    if (auto id = vocabulary().find(unknown); id && !unknown.empty()) {
+      vocabulary().set_role(*id, TokenRole::unknown);
+    }
+    const bool named_bytes = model_.boolean("byte_fallback", false);
+    const std::string prefix =
+        type() == "WordPiece" ? model_.text("continuing_subword_prefix", "##") : "";
+    for (TokenId id = 0; id < vocabulary().size(); ++id) {
+      set_bytes(id, added[static_cast<size_t>(id)], named_bytes, prefix);
+    }
+  }
+
+  // What the token adds to a text; docs/tokenizers.md.
+  void set_bytes(TokenId id, bool added, bool named_bytes, const std::string& prefix) {
+    std::string piece(vocabulary().piece(id));
+    if (vocabulary().role(id) == TokenRole::control) {
+      vocabulary().set_bytes(id, "", false);
+    } else if (added || vocabulary().role(id) == TokenRole::unknown) {
+      vocabulary().set_bytes(id, piece, piece.starts_with(' '));
+    } else if (reading_ == Reading::byte_level || byte_level_decoder_) {
+      std::string bytes = byte_level_bytes(piece);
+      vocabulary().set_bytes(id, bytes, bytes.starts_with(' '));
+    } else if (int byte = named_bytes ? named_byte(piece) : -1; byte >= 0) {
+      vocabulary().set_bytes(id, std::string(1, static_cast<char>(byte)), false);
+      vocabulary().set_role(id, TokenRole::byte);
+    } else if (type() == "WordPiece") {
+      bool goes_on = !prefix.empty() && piece.starts_with(prefix);
+      vocabulary().set_bytes(id, goes_on ? piece.substr(prefix.size()) : piece, !goes_on);
+    } else {
+      bool starts = piece.starts_with(kMetaspace);
+      size_t at = 0;
+      while ((at = piece.find(kMetaspace, at)) != std::string::npos) {
+        piece.replace(at, kMetaspace.size(), " ");
+      }
+      vocabulary().set_bytes(id, piece, starts);
+    }
+  }
+
+  void read_model() {
+    if (type() == "WordPiece") {
+      read_word_piece();
+    } else {
+      read_byte_pairs();
+    }
+  }
+
+  std::optional<TokenId> unknown_token() {
+    auto json = model_.find("unk_token");
+    if (!json) return std::nullopt;
+    auto id = vocabulary().find(json->as_text());
+    if (!id) json->refuse(shown(json->as_text()) + " is no token");
+    return id;
+  }
+
+  void read_word_piece() {
+    model_.only(
+        {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
+    if (reading_ == Reading::byte_level) {
+      top_.require("pre_tokenizer")
+          .refuse("ByteLevel in front of a WordPiece model is not supported");
+    }
+    WordPieceOptions options;
+    auto unknown = unknown_token();
+    if (!unknown) model_.refuse("\"unk_token\" is missing");
+    options.unknown = *unknown;
+    int64_t most = model_.integer("max_input_chars_per_word", 100);
+    if (most < 0 || most > 100000) {
+      model_.require("max_input_chars_per_word").refuse("is outside 0 to 100,000");
+    }
+    options.max_input_chars_per_word = static_cast<size_t>(most);
+    const std::string prefix = model_.text("continuing_subword_prefix", "##");
+    PieceTable first, next;
+    for (auto [piece, value] : model_.require("vocab").as_object()) {
+      auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
+      first.insert(piece, id);
+      if (piece.starts_with(prefix)) next.insert(piece.substr(prefix.size()), id);
+    }
+    parts_.model =
+        word_piece_model(std::move(first), std::move(next), std::move(control_), options);
+  }
+
+  void read_byte_pairs() {
+    model_.only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                 "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
+    if (auto dropout = model_.find("dropout")) {
+      double share = 0;
+      if (dropout->element().get(share) || share != 0) {
+        dropout->refuse("random merges are not supported", "Set it to null.");
+      }
+    }
+    BpeOptions options;
+    options.reading = reading_;
+    options.unknown = unknown_token();
+    options.fuse_unknown = model_.boolean("fuse_unk", false);
+    options.byte_fallback = model_.boolean("byte_fallback", false);
+    options.ignore_merges = model_.boolean("ignore_merges", false);
+    options.continuing_prefix = model_.text("continuing_subword_prefix", "");
+    options.end_suffix = model_.text("end_of_word_suffix", "");
+    if (reading_ == Reading::byte_level && options.byte_fallback) {
+      model_.require("byte_fallback").refuse("contradicts the ByteLevel pre_tokenizer");
+    }
+    if (reading_ == Reading::byte_level &&
+        !(options.continuing_prefix.empty() && options.end_suffix.empty())) {
+      model_.refuse("prefixes and suffixes of a byte-level vocabulary are not supported");
+    }
+    std::vector<BpeMerge> merges = read_merges(options.continuing_prefix.size());
+    PieceTable pieces;
+    const auto vocab = model_.require("vocab").as_object();
+    pieces.reserve(vocab.size(), 8 * vocab.size());
+    for (auto [piece, value] : vocab) {
+      auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
+      if (reading_ == Reading::utf8) {
+        pieces.insert(piece, id);
+      } else if (std::string bytes; in_byte_alphabet(piece, bytes)) {
+        pieces.insert(bytes, id);
+      }
+    }
+    parts_.model =
+        byte_pair_model(std::move(pieces), merges, std::move(control_), std::move(options));
+  }
+
+  static bool in_byte_alphabet(std::string_view piece, std::string& bytes) {
+    for (size_t i = 0; i < piece.size();) {
+      Unit u = unit_at(piece, i);
+      int byte = byte_level_byte(u.code);
+      if (byte < 0) return false;
+      bytes += static_cast<char>(byte);
+      i += u.length;
+    }
+    return true;
+  }
+
+  std::vector<BpeMerge> read_merges(size_t prefix) {
+    const JsonValue json = model_.require("merges");
+    std::vector<BpeMerge> merges;
+    std::string both;
+    size_t index = 0;
+    for (simdjson::dom::element element : json.as_array()) {
+      std::string_view left, right;
+      split_merge(json, element, index, left, right);
+      auto id = [&](std::string_view piece) {
+        auto found = vocabulary().find(piece);
+        if (!found) {
+          json.item(element, index).refuse(shown(piece) + " is no token of model.vocab");
+        }
+        return *found;
+      };
+      TokenId left_id = id(left), right_id = id(right);
+      if (right.size() < prefix) json.item(element, index).refuse("lacks the prefix");
+      both.assign(left);
+      both.append(right.substr(prefix));
+      merges.push_back({left_id, right_id, id(both)});
+      ++index;
+    }
+    return merges;
+  }
+
+  static void split_merge(const JsonValue& json, simdjson::dom::element element, size_t index,
+                          std::string_view& left, std::string_view& right) {
+    std::string_view text;
+    if (!element.get(text)) {
+      size_t space = text.find(' ');
+      if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
+        json.item(element, index).refuse("is not two tokens with a space between them");
+      }
+      left = text.substr(0, space);
+      right = text.substr(space + 1);
+      return;
+    }
+    simdjson::dom::array pair;
+    if (element.get(pair) || pair.size() != 2 || pair.at(0).get(left) || pair.at(1).get(right)) {
+      json.item(element, index).refuse("is not a pair of strings");
+    }
+  }
+
+  JsonValue top_, model_;
+  std::string type_;
+  PipelineParts parts_;
+  Reading reading_ = Reading::utf8;
+  bool byte_level_decoder_ = false;
+  std::vector<bool> control_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view json,
+                                                      const std::string& where) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element top;
+  if (auto error = parser.parse(json.data(), json.size()).get(top)) {
+    throw Error(where, std::string("is not a tokenizer.json: ") + simdjson::error_message(error),
+                "Get the file again, or name another one.");
+  }
+  return Reader(JsonValue(top, where, "")).read();
+}
+
+std::shared_ptr<const Tokenizer> read_tokenizer_json(const std::string& path) {
+  MappedFile file(path);
+  return parse_tokenizer_json(file.text(), path);
+}
+
+}  // namespace tessera

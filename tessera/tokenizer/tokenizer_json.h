@@ -1,0 +1,19 @@
+// The parts of a tokenizer.json. Format: docs/formats/tokenizer-json.md.
+#pragma once
+
+#include <memory>
+
+#include "tessera/tokenizer/json_value.h"
+#include "tessera/tokenizer/pipeline.h"
+
+namespace tessera {
+
+// Each reads one component (never null) and refuses unknown types and members by path and name.
+std::unique_ptr<Normaliser> read_normaliser(const JsonValue& json);
+std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json);
+std::unique_ptr<Decoder> read_decoder(const JsonValue& json);
+
+// What is put around one text; its ids lie below `vocabulary_size`.
+TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size);
+
+}  // namespace tessera

@@ -1,0 +1,274 @@
+#include <utility>
+
+#include "tessera/text/utf8.h"
+#include "tessera/tokenizer/decoders.h"
+#include "tessera/tokenizer/normalisers.h"
+#include "tessera/tokenizer/pre_tokenizers.h"
+#include "tessera/tokenizer/tokenizer_json.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::string_view kRemedy = "docs/formats/tokenizer-json.md lists what is supported.";
+
+[[noreturn]] void refuse_type(const JsonValue& json, std::string_view kind, std::string_view type) {
+  json.refuse("the " + std::string(kind) + " " + shown(type) + " is not supported",
+              std::string(kRemedy));
+}
+
+// {"String": ".."} or {"Regex": ".."}.
+Pattern read_pattern(const JsonValue& json, bool* one_unit = nullptr) {
+  json.only({"String", "Regex"});
+  auto text = json.find("String");
+  auto regex = json.find("Regex");
+  if (text.has_value() == regex.has_value()) json.refuse("needs one of \"String\" and \"Regex\"");
+  if (text) {
+    std::string_view content = text->as_text();
+    if (content.empty()) text->refuse("is empty");
+    if (content.size() > 1000) text->refuse("has more than 1,000 bytes");
+    if (one_unit) *one_unit = unit_at(content, 0).length == content.size();
+    return text->at_this_place([&] { return Pattern::literal(content); });
+  }
+  if (one_unit) *one_unit = false;
+  std::string_view content = regex->as_text();
+  if (content.size() > 20000) regex->refuse("has more than 20,000 bytes");
+  return regex->at_this_place([&] { return Pattern(content); });
+}
+
+template <class Part, class Read>
+std::vector<std::unique_ptr<Part>> read_all_of(const JsonValue& json, std::string_view member,
+                                               const Read& read) {
+  json.only({"type", member});
+  std::vector<std::unique_ptr<Part>> parts;
+  for (const JsonValue& item : json.require(member).items()) parts.push_back(read(item));
+  return parts;
+}
+
+SplitBehaviour read_behaviour(const JsonValue& json) {
+  std::string_view name = json.as_text();
+  if (name == "Removed") return SplitBehaviour::removed;
+  if (name == "Isolated") return SplitBehaviour::isolated;
+  if (name == "MergedWithPrevious") return SplitBehaviour::merged_with_previous;
+  if (name == "MergedWithNext") return SplitBehaviour::merged_with_next;
+  if (name == "Contiguous") return SplitBehaviour::contiguous;
+  refuse_type(json, "behaviour", name);
+}
+
+std::string read_character(const JsonValue& json, std::string_view member,
+                           std::string_view standard) {
+  std::string text = json.text(member, standard);
+  if (text.empty() || unit_at(text, 0).length != text.size()) {
+    json.require(member).refuse("is not one character");
+  }
+  return text;
+}
+
+PrependScheme read_prepend(const JsonValue& json) {
+  auto scheme = json.find("prepend_scheme");
+  bool legacy = json.boolean("add_prefix_space", true);
+  if (!scheme) return legacy ? PrependScheme::always : PrependScheme::never;
+  std::string_view name = scheme->as_text();
+  if (!legacy && name != "never") scheme->refuse("contradicts \"add_prefix_space\": false");
+  if (name == "always") return PrependScheme::always;
+  if (name == "first") return PrependScheme::first;
+  if (name == "never") return PrependScheme::never;
+  refuse_type(*scheme, "scheme", name);
+}
+
+MetaspaceOptions read_metaspace(const JsonValue& json) {
+  json.only({"type", "replacement", "str_rep", "prepend_scheme", "add_prefix_space", "split"});
+  MetaspaceOptions options;
+  options.replacement = read_character(json, "replacement", options.replacement);
+  options.prepend = read_prepend(json);
+  options.split = json.boolean("split", true);
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<Normaliser> read_normaliser(const JsonValue& json) {
+  const JsonValue named = json.require("type");
+  std::string_view type = named.as_text();
+  if (type == "Sequence") {
+    return sequence(read_all_of<Normaliser>(json, "normalizers", read_normaliser));
+  }
+  if (type == "BertNormalizer") {
+    json.only({"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
+    BertNormaliserOptions options;
+    options.clean_text = json.boolean("clean_text", true);
+    options.chinese_spaces = json.boolean("handle_chinese_chars", true);
+    options.lower_case = json.boolean("lowercase", true);
+    options.strip_accents = json.boolean("strip_accents", options.lower_case);
+    return bert_normaliser(options);
+  }
+  if (type == "Strip") {
+    json.only({"type", "strip_left", "strip_right"});
+    return space_stripper(json.boolean("strip_left", true), json.boolean("strip_right", true));
+  }
+  if (type == "Replace") {
+    json.only({"type", "pattern", "content"});
+    return replacer(read_pattern(json.require("pattern")),
+                    std::string(json.require("content").as_text()));
+  }
+  if (type == "Prepend") {
+    json.only({"type", "prepend"});
+    return prepender(std::string(json.require("prepend").as_text()));
+  }
+  json.only({"type"});
+  if (type == "NFC") return normal_form(NormalForm::nfc);
+  if (type == "NFD") return normal_form(NormalForm::nfd);
+  if (type == "NFKC") return normal_form(NormalForm::nfkc);
+  if (type == "NFKD") return normal_form(NormalForm::nfkd);
+  if (type == "Lowercase") return lower_caser();
+  if (type == "StripAccents") return accent_stripper();
+  refuse_type(json, "normalizer", type);
+}
+
+std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json) {
+  const JsonValue named = json.require("type");
+  std::string_view type = named.as_text();
+  if (type == "Sequence") {
+    return sequence(read_all_of<PreTokenizer>(json, "pretokenizers", read_pre_tokenizer));
+  }
+  if (type == "ByteLevel") {
+    json.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+    return byte_level(json.boolean("add_prefix_space", true), json.boolean("use_regex", true));
+  }
+  if (type == "Split") {
+    json.only({"type", "pattern", "behavior", "invert"});
+    return splitter(read_pattern(json.require("pattern")), read_behaviour(json.require("behavior")),
+                    json.boolean("invert", false));
+  }
+  if (type == "Digits") {
+    json.only({"type", "individual_digits"});
+    return class_splitter("numeric", json.boolean("individual_digits", false)
+                                         ? SplitBehaviour::isolated
+                                         : SplitBehaviour::contiguous);
+  }
+  if (type == "Punctuation") {
+    json.only({"type", "behavior"});
+    auto behaviour = json.find("behavior");
+    return class_splitter("punctuation",
+                          behaviour ? read_behaviour(*behaviour) : SplitBehaviour::isolated);
+  }
+  if (type == "CharDelimiterSplit") {
+    json.only({"type", "delimiter"});
+    return splitter(Pattern::literal(read_character(json, "delimiter", "")),
+                    SplitBehaviour::removed, false);
+  }
+  if (type == "Metaspace") return metaspace(read_metaspace(json));
+  json.only({"type"});
+  if (type == "Whitespace") return word_splitter();
+  if (type == "WhitespaceSplit") return class_splitter("split_space", SplitBehaviour::removed);
+  if (type == "BertPreTokenizer") {
+    std::vector<std::unique_ptr<PreTokenizer>> parts;
+    parts.push_back(class_splitter("bert_space", SplitBehaviour::removed));
+    parts.push_back(class_splitter("bert_punctuation", SplitBehaviour::isolated));
+    return sequence(std::move(parts));
+  }
+  refuse_type(json, "pre_tokenizer", type);
+}
+
+std::unique_ptr<Decoder> read_decoder(const JsonValue& json) {
+  const JsonValue named = json.require("type");
+  std::string_view type = named.as_text();
+  if (type == "Sequence") return sequence(read_all_of<Decoder>(json, "decoders", read_decoder));
+  if (type == "ByteLevel") {
+    json.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+    return byte_level_decoder();
+  }
+  if (type == "WordPiece") {
+    json.only({"type", "prefix", "cleanup"});
+    return word_piece_decoder(json.text("prefix", "##"), json.boolean("cleanup", true));
+  }
+  if (type == "Metaspace") {
+    MetaspaceOptions options = read_metaspace(json);
+    return metaspace_decoder(options.replacement, options.prepend);
+  }
+  if (type == "Strip") {
+    json.only({"type", "content", "start", "stop"});
+    auto count = [&](std::string_view member) {
+      int64_t n = json.integer(member, 0);
+      if (n < 0) json.require(member).refuse("is negative");
+      return static_cast<size_t>(n);
+    };
+    return strip_decoder(read_character(json, "content", " "), count("start"), count("stop"));
+  }
+  if (type == "Replace") {
+    json.only({"type", "pattern", "content"});
+    bool one_unit = false;
+    Pattern pattern = read_pattern(json.require("pattern"), &one_unit);
+    return replace_decoder(std::move(pattern), std::string(json.require("content").as_text()),
+                           one_unit);
+  }
+  if (type == "BPEDecoder") {
+    json.only({"type", "suffix"});
+    return suffix_decoder(json.text("suffix", "</w>"));
+  }
+  json.only({"type"});
+  if (type == "ByteFallback") return byte_fallback_decoder();
+  if (type == "Fuse") return fuse_decoder();
+  refuse_type(json, "decoder", type);
+}
+
+TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size) {
+  const JsonValue named = json.require("type");
+  std::string_view type = named.as_text();
+  auto checked = [&](const JsonValue& id) {
+    int64_t n = id.as_integer();
+    if (n < 0 || n >= vocabulary_size) {
+      id.refuse("is " + std::to_string(n) + ", outside the " + std::to_string(vocabulary_size) +
+                " ids of the vocabulary");
+    }
+    return static_cast<TokenId>(n);
+  };
+  TextTemplate frame;
+  if (type == "Sequence") {
+    json.only({"type", "processors"});
+    for (const JsonValue& item : json.require("processors").items()) {
+      TextTemplate inner = read_post_processor(item, vocabulary_size);
+      frame.before.insert(frame.before.begin(), inner.before.begin(), inner.before.end());
+      frame.after.insert(frame.after.end(), inner.after.begin(), inner.after.end());
+    }
+    return frame;
+  }
+  if (type == "ByteLevel") {
+    json.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+    return frame;
+  }
+  if (type == "BertProcessing" || type == "RobertaProcessing") {
+    json.only({"type", "sep", "cls", "trim_offsets", "add_prefix_space"});
+    auto id_of = [&](std::string_view member) {
+      auto pair = json.require(member).items();
+      if (pair.size() != 2) json.require(member).refuse("is not [token, id]");
+      return checked(pair[1]);
+    };
+    frame.before = {id_of("cls")};
+    frame.after = {id_of("sep")};
+    return frame;
+  }
+  if (type != "TemplateProcessing") refuse_type(json, "post_processor", type);
+  json.only({"type", "single", "pair", "special_tokens"});
+  const JsonValue specials = json.require("special_tokens");
+  bool seen_text = false;
+  for (const JsonValue& item : json.require("single").items()) {
+    item.only({"SpecialToken", "Sequence"});
+    if (auto text = item.find("Sequence")) {
+      if (seen_text) item.refuse("is a second place for the text");
+      seen_text = true;
+      continue;
+    }
+    std::string name(item.require("SpecialToken").require("id").as_text());
+    if (auto entry = specials.find(name)) {
+      for (const JsonValue& id : entry->require("ids").items()) {
+        (seen_text ? frame.after : frame.before).push_back(checked(id));
+      }
+    } else {
+      item.refuse(shown(name) + " is not among its special_tokens");
+    }
+  }
+  if (!seen_text) json.require("single").refuse("has no place for the text");
+  return frame;
+}
+
+}  // namespace tessera

@@ -1,0 +1,318 @@
+#include "tessera/network/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "tessera/base/error.h"
+#include "tessera/base/pool.h"
+#include "tests/network/tiny_model.h"
+
+namespace tessera {
+namespace {
+
+using test::naive_forward;
+using test::random_ids;
+using test::run_pieces;
+using test::tiny_description;
+using test::tiny_model;
+
+struct Variant {
+  std::string name;
+  std::function<void(ModelDescription&)> change;
+};
+
+std::vector<Variant> variants() {
+  return {
+      {"llama", [](ModelDescription&) {}},
+      {"multi-head", [](ModelDescription& d) { d.kv_heads = 4; }},
+      {"multi-query", [](ModelDescription& d) { d.kv_heads = 1; }},
+      {"many heads a group", [](ModelDescription& d) { d.heads = 14; d.kv_heads = 1; }},
+      {"odd sizes", [](ModelDescription& d) { d.width = d.embedding_width = 56; d.head_width = 12; d.rotary_width = 8; d.ffn_width = 50; d.vocabulary = 77; }},
+      {"interleaved partial rope", [](ModelDescription& d) { d.rope_interleaved = true; d.rotary_width = 8; }},
+      {"linear scaling", [](ModelDescription& d) { d.rope_scaling.kind = ScalingKind::linear; d.rope_scaling.factor = 4; }},
+      {"llama3 scaling", [](ModelDescription& d) { d.rope_scaling.kind = ScalingKind::llama3; d.rope_scaling.factor = 8; d.rope_scaling.original_context = 64; }},
+      {"yarn scaling", [](ModelDescription& d) { d.rope_scaling.kind = ScalingKind::yarn; d.rope_scaling.factor = 4; d.rope_scaling.original_context = 128; d.rotary_width = 12; }},
+      {"no positions in one layer", [](ModelDescription& d) { d.layer[1].rotary = false; }},
+      {"alibi, embedding norm", [](ModelDescription& d) { d.position = PositionKind::alibi; d.embedding_norm = true; d.norm = NormKind::layer; d.heads = 6; d.kv_heads = 6; }},
+      {"learned positions", [](ModelDescription& d) { d.position = PositionKind::learned; d.position_rows = 300; d.context = 290; d.position_offset = 2; d.norm = NormKind::layer; d.gated = false; d.activation = Activation::gelu_tanh; }},
+      {"projected embedding, post norm", [](ModelDescription& d) { d.position = PositionKind::learned; d.position_rows = 300; d.context = 290; d.embedding_width = 32; d.norm_before = false; d.norm_residual = true; d.final_norm = false; d.norm = NormKind::layer; d.tied = true; d.gated = false; d.activation = Activation::relu; }},
+      {"window", [](ModelDescription& d) { d.layer[0].window = 7; }},
+      {"qk norm by head", [](ModelDescription& d) { d.query_key_norm = true; }},
+      {"qk norm wide, norm after", [](ModelDescription& d) { d.query_key_norm_wide = true; d.norm_before = false; d.norm_after = true; }},
+      {"gemma 2", [](ModelDescription& d) { d.norm_after = true; d.norm_weight_offset = 1; d.embedding_scale = 8; d.attention_softcap = 5; d.logit_softcap = 3; d.activation = Activation::gelu_tanh; d.attention_scale = 0.3; d.layer[1].window = 5; d.layer[0].rope_theta = 1e6; d.tied = true; }},
+      {"parallel", [](ModelDescription& d) { d.parallel = true; d.norm = NormKind::layer; d.gated = false; d.activation = Activation::gelu; }},
+      {"parallel, one norm", [](ModelDescription& d) { d.parallel = d.parallel_one_norm = true; d.kv_heads = 1; d.norm = NormKind::layer; }},
+      {"experts", [](ModelDescription& d) { d.experts = 5; d.experts_used = 2; d.layer[1].experts = true; }},
+      {"experts not renormalised", [](ModelDescription& d) { d.experts = 3; d.experts_used = 1; d.experts_renormalised = false; d.layer[0].experts = d.layer[1].experts = true; }},
+      {"scales", [](ModelDescription& d) { d.residual_scale = 0.5; d.logit_scale = 0.25; d.activation = Activation::relu_squared; }},
+      {"encoder", [](ModelDescription& d) { d.decoder = false; d.position = PositionKind::learned; d.position_rows = 300; d.context = 290; d.token_types = 2; d.embedding_norm = true; d.norm_before = false; d.norm_residual = true; d.final_norm = false; d.norm = NormKind::layer; d.gated = false; d.activation = Activation::gelu; d.kv_heads = 4; }},
+      {"projected encoder", [](ModelDescription& d) { d.decoder = false; d.position = PositionKind::learned; d.position_rows = 300; d.context = 290; d.token_types = 2; d.embedding_norm = true; d.embedding_width = 32; d.norm_before = false; d.norm_residual = true; d.final_norm = false; d.norm = NormKind::layer; d.gated = false; d.kv_heads = 4; }},
+  };
+}
+
+ModelDescription described(const Variant& v) {
+  ModelDescription d = tiny_description();
+  v.change(d);
+  check(d, v.name);
+  return d;
+}
+
+class Threads {
+ public:
+  explicit Threads(int64_t n) { Pool::instance().set_threads(n); }
+  ~Threads() { Pool::instance().set_threads(1); }
+};
+
+// Oracle: the same graph in loops over doubles, all positions at once.
+TEST(Engine, ComputesWhatPlainLoopsCompute) {
+  for (const Variant& v : variants()) {
+    SCOPED_TRACE(v.name);
+    const ModelFiles model = tiny_model(described(v), 11);
+    const auto ids = random_ids(3, 40, model.description.vocabulary);
+    const auto want = naive_forward(model, ids);
+    auto network = load_network(model);
+    const auto got = run_pieces(*network, ids, {});
+    for (size_t t = 0; t < ids.size(); ++t) {
+      for (size_t i = 0; i < want[t].size(); ++i) {
+        ASSERT_NEAR(got[t * want[t].size() + i], want[t][i], 2e-4 * std::max(1.0, std::fabs(want[t][i]))) << t << " " << i;
+      }
+    }
+  }
+}
+
+// With 8-bit activations the result may differ by their rounding, which averages out over a row.
+TEST(Engine, QuantisedWeightsGiveNearlyTheirValuesResult) {
+  for (DType type : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::bf16, DType::f16}) {
+    SCOPED_TRACE(layout_of(type).name);
+    const ModelFiles model = tiny_model(tiny_description(), 12, type);
+    const auto ids = random_ids(4, 30, model.description.vocabulary);
+    const auto want = naive_forward(model, ids);
+    EngineOptions options;
+    options.cache = CacheChoice::f32;
+    const auto got = run_pieces(*load_network(model, options), ids, {});
+    double error = 0, size = 0;
+    for (size_t t = 0; t < ids.size(); ++t) {
+      for (size_t i = 0; i < want[t].size(); ++i) {
+        error += std::pow(got[t * want[t].size() + i] - want[t][i], 2);
+        size += want[t][i] * want[t][i];
+      }
+    }
+    RecordProperty(std::string(layout_of(type).name), std::to_string(std::sqrt(error / size)));
+    EXPECT_LT(std::sqrt(error / size), takes_quantised(packing_of(type)) ? 0.05 : 1e-4);
+  }
+}
+
+TEST(Engine, AnySplitBetweenPrefillAndDecodeGivesTheSameBits) {
+  for (const Variant& v : variants()) {
+    ModelDescription d = described(v);
+    if (!d.decoder) continue;
+    for (DType type : {DType::f32, DType::q8_0}) {
+      if (type == DType::q8_0 && (d.width % 32 || d.ffn_width % 32 || d.embedding_width % 32 || d.heads * d.head_width % 32)) continue;
+      SCOPED_TRACE(v.name);
+      auto network = load_network(tiny_model(d, 13, type));
+      const auto ids = random_ids(5, 90, d.vocabulary);
+      const auto whole = run_pieces(*network, ids, {});
+      for (const std::vector<int64_t>& cut :
+           {std::vector<int64_t>(90, 1), {1}, {13, 1, 1, 40}, {64, 1}, {89}, std::vector<int64_t>(30, 3)}) {
+        const auto pieces = run_pieces(*network, ids, cut);
+        ASSERT_EQ(std::memcmp(whole.data(), pieces.data(), whole.size() * 4), 0) << cut.size() << " " << cut[0];
+      }
+    }
+  }
+}
+
+TEST(Engine, AnyNumberOfThreadsGivesTheSameBits) {
+  for (const Variant& v : variants()) {
+    SCOPED_TRACE(v.name);
+    const ModelFiles model = tiny_model(described(v), 14);
+    const auto ids = random_ids(6, 70, model.description.vocabulary);
+    auto network = load_network(model);
+    const auto one = run_pieces(*network, ids, {60});
+    for (int64_t n : {2, 3, 5}) {
+      Threads threads(n);
+      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*network, ids, {60}).data(), one.size() * 4), 0) << n;
+      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*load_network(model), ids, {60}).data(), one.size() * 4), 0) << n;
+    }
+  }
+}
+
+TEST(Engine, ChunksOfAnySizeGiveTheSameBits) {
+  const ModelFiles model = tiny_model(tiny_description(), 15, DType::q4_1);
+  const auto ids = random_ids(7, 300, 96);
+  const auto whole = run_pieces(*load_network(model), ids, {});
+  for (int64_t rows : {12, 24, 100}) {
+    EngineOptions options;
+    options.chunk_rows = rows;
+    EXPECT_EQ(std::memcmp(whole.data(), run_pieces(*load_network(model, options), ids, {}).data(), whole.size() * 4), 0) << rows;
+  }
+}
+
+// Several sequences in one pass, of different lengths and with different pasts.
+TEST(Engine, ABatchEqualsItsSequencesAlone) {
+  for (const char* policy : {"full", "streaming:sinks=2,local=9"}) {
+    const ModelFiles model = tiny_model(tiny_description(), 16, DType::q8_0);
+    auto network = load_network(model);
+    const ModelDescription& d = model.description;
+    std::vector<std::vector<int32_t>> ids;
+    std::vector<std::vector<float>> alone;
+    for (int64_t n : {5, 31, 1, 17}) {
+      ids.push_back(random_ids(static_cast<uint64_t>(n), n + 6, d.vocabulary));
+      alone.push_back(run_pieces(*network, ids.back(), {n}, policy));
+    }
+    std::vector<std::unique_ptr<Past>> pasts;
+    std::vector<std::vector<float>> vectors, logits;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      pasts.push_back(network->new_past(policy));
+      vectors.emplace_back(ids[i].size() * static_cast<size_t>(d.width));
+      logits.emplace_back(ids[i].size() * static_cast<size_t>(d.vocabulary));
+      network->embed(ids[i], vectors[i]);
+    }
+    // All prompts in one pass, then one token of each at a time.
+    std::vector<int64_t> done(ids.size(), 0);
+    for (int step = 0; step < 7; ++step) {
+      std::vector<Segment> batch;
+      for (size_t i = 0; i < ids.size(); ++i) {
+        Segment s;
+        s.past = pasts[i].get();
+        s.count = s.wanted = step == 0 ? static_cast<int64_t>(ids[i].size()) - 6 : 1;
+        s.vectors = std::span(vectors[i]).subspan(static_cast<size_t>(done[i] * d.width), static_cast<size_t>(s.count * d.width));
+        s.logits = std::span(logits[i]).subspan(static_cast<size_t>(done[i] * d.vocabulary), static_cast<size_t>(s.count * d.vocabulary));
+        done[i] += s.count;
+        batch.push_back(s);
+      }
+      network->forward(batch);
+    }
+    for (size_t i = 0; i < ids.size(); ++i) {
+      EXPECT_EQ(std::memcmp(alone[i].data(), logits[i].data(), alone[i].size() * 4), 0) << policy << i;
+    }
+  }
+}
+
+std::vector<float> step(Network& network, Past& past, int32_t id) {
+  const ModelDescription& d = network.description();
+  std::vector<float> vector(static_cast<size_t>(d.embedding_width)), logits(static_cast<size_t>(d.vocabulary));
+  network.embed({&id, 1}, vector);
+  Segment s;
+  s.past = &past;
+  s.vectors = vector;
+  s.count = s.wanted = 1;
+  s.logits = logits;
+  network.forward({&s, 1});
+  return logits;
+}
+
+TEST(Past, ForksAndTruncationsGoOnAsIfNothingHadBeenThere) {
+  auto network = load_network(tiny_model(tiny_description(), 17));
+  const auto ids = random_ids(8, 150, 96);
+  auto past = network->new_past();
+  for (size_t i = 0; i < 100; ++i) step(*network, *past, ids[i]);
+  auto fork = past->fork();
+  const auto straight = step(*network, *past, ids[100]);
+  // Each side writes into what was a shared block.
+  for (size_t i = 120; i < 150; ++i) step(*network, *fork, ids[i]);
+  const auto after = step(*network, *past, ids[101]);
+  fork->truncate(100);
+  EXPECT_EQ(fork->length(), 100);
+  EXPECT_EQ(step(*network, *fork, ids[100]), straight);
+  EXPECT_EQ(step(*network, *fork, ids[101]), after);
+  past->truncate(63);
+  for (size_t i = 63; i < 100; ++i) step(*network, *past, ids[i]);
+  EXPECT_EQ(step(*network, *past, ids[100]), straight);
+}
+
+// Each node of a tree must be what a past that took its path would give.
+TEST(Past, ATreeOfAlternativesEqualsItsPaths) {
+  auto network = load_network(tiny_model(tiny_description(), 18));
+  const ModelDescription& d = network->description();
+  const auto ids = random_ids(9, 80, 96), nodes = random_ids(10, 7, 96);
+  const std::vector<int32_t> parents = {-1, 0, 0, 1, -1, 4, 3};
+  auto past = network->new_past();
+  for (int32_t id : ids) step(*network, *past, id);
+  std::vector<float> vectors(nodes.size() * static_cast<size_t>(d.width)), logits(nodes.size() * static_cast<size_t>(d.vocabulary));
+  network->embed(nodes, vectors);
+  Segment s;
+  s.past = past.get();
+  s.vectors = vectors;
+  s.count = s.wanted = 7;
+  s.parents = parents;
+  s.logits = logits;
+  network->forward({&s, 1});
+  EXPECT_EQ(past->length(), 80);
+  for (size_t node = 0; node < nodes.size(); ++node) {
+    std::vector<int32_t> path;
+    for (auto n = static_cast<int32_t>(node); n >= 0; n = parents[static_cast<size_t>(n)]) path.insert(path.begin(), nodes[static_cast<size_t>(n)]);
+    auto fork = past->fork();
+    std::vector<float> want;
+    for (int32_t id : path) want = step(*network, *fork, id);
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(logits[node * want.size() + i], want[i], 1e-5) << node;
+  }
+}
+
+TEST(Streaming, IsFullAttentionWhileNothingHasLeft) {
+  auto network = load_network(tiny_model(tiny_description(), 19));
+  const auto ids = random_ids(11, 60, 96);
+  const auto full = run_pieces(*network, ids, {30});
+  EXPECT_EQ(full, run_pieces(*network, ids, {30}, "streaming:local=60"));
+  EXPECT_EQ(full, run_pieces(*network, ids, {30}, "streaming:sinks=4,local=56"));
+  EXPECT_NE(full, run_pieces(*network, ids, {30}, "streaming:sinks=4,local=55"));
+}
+
+// Oracle: the kept tokens alone, as a text of their own: with slot positions a query cannot tell
+// the difference in the first layer, so a network of one layer gives its logits.
+TEST(Streaming, SeesTheKeptTokensAsATextOfTheirOwn) {
+  ModelDescription d = tiny_description();
+  d.layers = 1;
+  d.layer.resize(1);
+  auto network = load_network(tiny_model(d, 20));
+  const auto ids = random_ids(12, 50, 96);
+  const auto got = run_pieces(*network, ids, {}, "streaming:sinks=3,local=8");
+  for (size_t t = 11; t < ids.size(); ++t) {
+    std::vector<int32_t> kept(ids.begin(), ids.begin() + 3);
+    kept.insert(kept.end(), ids.begin() + static_cast<long>(t) - 7, ids.begin() + static_cast<long>(t) + 1);
+    const auto want = run_pieces(*network, kept, {});
+    for (size_t i = 0; i < 96; ++i) ASSERT_NEAR(got[t * 96 + i], want[10 * 96 + i], 1e-4) << t;
+  }
+}
+
+TEST(Streaming, FreesWhatItForgets) {
+  auto network = load_network(tiny_model(tiny_description(), 21));
+  const int64_t block = memory_of(*network).cache_bytes_per_token * 64;
+  auto past = network->new_past("streaming:sinks=4,local=64");
+  auto full = network->new_past();
+  const auto ids = random_ids(13, 500, 96);
+  for (int32_t id : ids) {
+    step(*network, *past, id);
+    step(*network, *full, id);
+    EXPECT_LE(past->counters().bytes_resident, 3 * block);
+  }
+  EXPECT_EQ(full->counters().bytes_resident, 8 * block);
+  EXPECT_EQ(full->counters().keys_read, full->counters().keys_possible);
+  EXPECT_EQ(full->counters().full_steps, full->counters().steps);
+  // Per query of a layer and KV head: itself alone up to 68 keys, then always 68.
+  int64_t read = 0;
+  for (int64_t t = 0; t < 500; ++t) read += std::min<int64_t>(t + 1, 68);
+  EXPECT_EQ(past->counters().keys_read, read * 2 * 2);
+  EXPECT_EQ(past->counters().entries_resident, (4 + 63) * 4);
+  EXPECT_FALSE(past->can_truncate());
+  EXPECT_THROW(past->truncate(3), Error);
+}
+
+TEST(Engine, RefusesWhatItCannotRepresent) {
+  ModelDescription d = tiny_description();
+  d.position = PositionKind::learned;
+  d.position_rows = 20;
+  d.position_offset = 2;
+  auto network = load_network(tiny_model(d, 22));
+  EXPECT_NO_THROW(run_pieces(*network, random_ids(1, 18, 96), {}));
+  EXPECT_THROW(run_pieces(*network, random_ids(1, 19, 96), {}), Error);
+  std::vector<float> out(64);
+  const int32_t outside = 96;
+  EXPECT_THROW(network->embed({&outside, 1}, out), Error);
+  EXPECT_THROW(network->new_past("streaming:sink=3"), Error);
+}
+
+}  // namespace
+}  // namespace tessera
