@@ -1,0 +1,43 @@
+// A conversation on its way to the model: the model's own template, and the ids it renders to.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/tessera/session.h"
+#include "tessera/text/template.h"
+
+namespace tessera::cli {
+
+struct Prompt {
+  std::string text;            // as the tokenizer saw it
+  std::vector<TokenId> ids;
+};
+
+class Conversation {
+ public:
+  // arguments: --template-arg K=V, parsed as JSON where they are JSON. Throws Error when the model
+  // has no template.
+  Conversation(const Session& session, const std::vector<std::string>& arguments, bool special_in_text);
+  void say(const std::string& role, const std::string& text);
+  // Drops what was said from message `count` on.
+  void truncate(size_t count);
+  size_t size() const { return messages_.size(); }
+  // The whole conversation and the opening of an answer.
+  Prompt prompt() const;
+
+ private:
+  const Session& session_;
+  Template template_;
+  bool special_in_text_;
+  std::vector<std::pair<std::string, Value>> arguments_;
+  std::vector<std::pair<std::string, std::string>> messages_;
+};
+
+// A prompt without a template: the text, and BOS when the tokenizer's file asks for it.
+Prompt raw_prompt(const Session& session, const std::string& text, bool special_in_text);
+
+}  // namespace tessera::cli
