@@ -1,11 +1,11 @@
 #include "tessera/base/progress.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace tessera {
 namespace {
@@ -39,7 +39,9 @@ std::string duration(double seconds) {
 Progress::Progress(ProgressOptions options) : options_(std::move(options)) {
   if (!options_.sink) return;
   if (!options_.now) {
-    options_.now = [] { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()); };
+    options_.now = [] {
+      return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch());
+    };
   }
   start_ = options_.now();
   next_draw_ = (start_ + kInterval).count();

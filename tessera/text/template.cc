@@ -36,7 +36,8 @@ bool Arguments::truth(size_t position, std::string_view name, bool standard) con
 
 void Budget::bytes(size_t count) {
   step(static_cast<int64_t>(std::min<size_t>(count / 64, size_t{1} << 40)));
-  if (count > static_cast<size_t>(limits_.bytes) || (bytes_ += static_cast<int64_t>(count)) > limits_.bytes) {
+  if (count > static_cast<size_t>(limits_.bytes) ||
+      (bytes_ += static_cast<int64_t>(count)) > limits_.bytes) {
     used_up("bytes made in values", limits_.bytes);
   }
 }
@@ -137,7 +138,8 @@ class Run {
   }
 
  private:
-  [[noreturn]] void fail(Place place, const std::string& what, const std::string& remedy = "") const {
+  [[noreturn]] void fail(Place place, const std::string& what,
+                         const std::string& remedy = "") const {
     throw Error(place_text(name_, place), what, remedy);
   }
 
@@ -264,14 +266,16 @@ class Run {
   }
 
   Value time_text(Arguments& a) const {
-    if (a.values.size() != 1 || !a.values[0].is(Kind::string)) throw Fault{"strftime_now takes a format"};
+    if (a.values.size() != 1 || !a.values[0].is(Kind::string))
+      throw Fault{"strftime_now takes a format"};
     std::time_t now = options_.now ? static_cast<std::time_t>(*options_.now) : std::time(nullptr);
     std::tm parts{};
     localtime_r(&now, &parts);
     const std::string& format = a.values[0].as_string();
     if (format.size() > 200) throw Fault{"the format is longer than 200 bytes"};
     char buffer[4096];
-    return Value::string(std::string(buffer, std::strftime(buffer, sizeof buffer, format.c_str(), &parts)));
+    return Value::string(
+        std::string(buffer, std::strftime(buffer, sizeof buffer, format.c_str(), &parts)));
   }
 
   // Statements.
@@ -310,21 +314,39 @@ class Run {
     try {
       budget_.step();
       switch (s.act) {
-        case Act::text: write_text(s.text); return Flow::on;
-        case Act::print: print_value(evaluate(*s.a)); return Flow::on;
-        case Act::for_: return loop(s);
-        case Act::if_: return run(evaluate(*s.a).truth() ? s.body : s.other);
-        case Act::set: unpack(s.names, evaluate(*s.a)); return Flow::on;
-        case Act::set_member: set_member(s); return Flow::on;
-        case Act::set_block: set_block(s); return Flow::on;
-        case Act::macro: macro(s); return Flow::on;
+        case Act::text:
+          write_text(s.text);
+          return Flow::on;
+        case Act::print:
+          print_value(evaluate(*s.a));
+          return Flow::on;
+        case Act::for_:
+          return loop(s);
+        case Act::if_:
+          return run(evaluate(*s.a).truth() ? s.body : s.other);
+        case Act::set:
+          unpack(s.names, evaluate(*s.a));
+          return Flow::on;
+        case Act::set_member:
+          set_member(s);
+          return Flow::on;
+        case Act::set_block:
+          set_block(s);
+          return Flow::on;
+        case Act::macro:
+          macro(s);
+          return Flow::on;
         case Act::block: {
           Scoped scope(*this);
           return run(s.body);
         }
-        case Act::filter: print_value(through(s)); return Flow::on;
-        case Act::break_: return Flow::out;
-        case Act::continue_: return Flow::next;
+        case Act::filter:
+          print_value(through(s));
+          return Flow::on;
+        case Act::break_:
+          return Flow::out;
+        case Act::continue_:
+          return Flow::next;
       }
     } catch (const Fault& fault) {
       fail(s.place, fault.what);
@@ -383,14 +405,16 @@ class Run {
     if (names.size() == 1) return assign(names[0], std::move(value));
     auto parts = elements(budget_, value);
     if (parts.size() != names.size()) {
-      throw Fault{std::to_string(names.size()) + " names for " + std::to_string(parts.size()) + " values"};
+      throw Fault{std::to_string(names.size()) + " names for " + std::to_string(parts.size()) +
+                  " values"};
     }
     for (size_t i = 0; i < names.size(); ++i) assign(names[i], std::move(parts[i]));
   }
 
   void set_member(const Statement& s) {
     Value target = look_up(s.names[0]);
-    auto* space = target.is(Kind::object) ? dynamic_cast<Namespace*>(target.as_object().get()) : nullptr;
+    auto* space =
+        target.is(Kind::object) ? dynamic_cast<Namespace*>(target.as_object().get()) : nullptr;
     if (!space) throw Fault{s.names[0] + " is no namespace: its members cannot be set"};
     Value value = evaluate(*s.a);
     space->set(s.names[1], value);
@@ -441,7 +465,9 @@ class Run {
     size_t required = s.names.size() - s.defaults.size();
     for (size_t i = 0; i < s.names.size(); ++i) {
       const Value* given = a.get(i, s.names[i]);
-      assign(s.names[i], given ? *given : i >= required ? evaluate(*s.defaults[i - required]) : Value());
+      assign(s.names[i], given           ? *given
+                         : i >= required ? evaluate(*s.defaults[i - required])
+                                         : Value());
     }
     return Value::string(captured(s.body));
   }
@@ -463,20 +489,27 @@ class Run {
 
   Value value_of(const Expression& e) {
     switch (e.op) {
-      case Op::literal: return e.value;
-      case Op::name: return look_up(e.text);
+      case Op::literal:
+        return e.value;
+      case Op::name:
+        return look_up(e.text);
       case Op::list:
-      case Op::tuple: return list(e);
-      case Op::map: return map(e);
-      case Op::attribute: return attribute_of(budget_, defined(*e.kids[0]), e.text);
+      case Op::tuple:
+        return list(e);
+      case Op::map:
+        return map(e);
+      case Op::attribute:
+        return attribute_of(budget_, defined(*e.kids[0]), e.text);
       case Op::item: {
         Value self = defined(*e.kids[0]);
         Value key = evaluate(*e.kids[1]);
         if (self.is(Kind::map)) budget_.step(static_cast<int64_t>(self.as_map().size() / 16));
         return item_of(self, key);
       }
-      case Op::slice: return slice(e);
-      case Op::call: return call(e);
+      case Op::slice:
+        return slice(e);
+      case Op::call:
+        return call(e);
       case Op::filter: {
         Value input = evaluate(*e.kids[0]);
         Arguments a = arguments(e);
@@ -487,9 +520,12 @@ class Run {
         Arguments a = arguments(e);
         return Value::boolean(apply_test(budget_, e.text, input, a));
       }
-      case Op::negate: return calculate(budget_, Op::subtract, Value::integer(0), number(e));
-      case Op::plus: return number(e);
-      case Op::not_: return Value::boolean(!evaluate(*e.kids[0]).truth());
+      case Op::negate:
+        return calculate(budget_, Op::subtract, Value::integer(0), number(e));
+      case Op::plus:
+        return number(e);
+      case Op::not_:
+        return Value::boolean(!evaluate(*e.kids[0]).truth());
       case Op::and_: {
         Value left = evaluate(*e.kids[0]);
         return left.truth() ? evaluate(*e.kids[1]) : left;
@@ -498,12 +534,15 @@ class Run {
         Value left = evaluate(*e.kids[0]);
         return left.truth() ? left : evaluate(*e.kids[1]);
       }
-      case Op::concat: return concatenation(e);
-      case Op::compare: return comparison(e);
+      case Op::concat:
+        return concatenation(e);
+      case Op::compare:
+        return comparison(e);
       case Op::choose:
         if (evaluate(*e.kids[1]).truth()) return evaluate(*e.kids[0]);
         return e.kids[2] ? evaluate(*e.kids[2]) : Value();
-      case Op::splat: throw Fault{"* stands only among the arguments of a call"};
+      case Op::splat:
+        throw Fault{"* stands only among the arguments of a call"};
       default: {
         Value left = defined(*e.kids[0]);
         return calculate(budget_, e.op, left, defined(*e.kids[1]));
@@ -515,7 +554,8 @@ class Run {
   static std::string described(const Expression& e, int most = 4) {
     if (e.op == Op::name) return e.text;
     if (most > 0 && e.op == Op::attribute) return described(*e.kids[0], most - 1) + "." + e.text;
-    if (most > 0 && e.op == Op::item && e.kids[1]->op == Op::literal && e.kids[1]->value.is(Kind::string)) {
+    if (most > 0 && e.op == Op::item && e.kids[1]->op == Op::literal &&
+        e.kids[1]->value.is(Kind::string)) {
       return described(*e.kids[0], most - 1) + "." + e.kids[1]->value.as_string();
     }
     return "a value";
@@ -588,8 +628,11 @@ class Run {
 
   Value call(const Expression& e) {
     Value callee = evaluate(*e.kids[0]);
-    auto* callable = callee.is(Kind::object) ? dynamic_cast<Callable*>(callee.as_object().get()) : nullptr;
-    if (!callable) throw Fault{described(*e.kids[0]) + " cannot be called: it is " + std::string(callee.kind_name())};
+    auto* callable =
+        callee.is(Kind::object) ? dynamic_cast<Callable*>(callee.as_object().get()) : nullptr;
+    if (!callable)
+      throw Fault{described(*e.kids[0]) + " cannot be called: it is " +
+                  std::string(callee.kind_name())};
     Arguments a = arguments(e);
     return callable->call(a);
   }
@@ -638,7 +681,8 @@ class Run {
 // Content, but for roles that are plain words.
 Value mark_content(const Value& v, bool roles) {
   switch (v.kind()) {
-    case Kind::string: return Value::string(v.as_string(), true);
+    case Kind::string:
+      return Value::string(v.as_string(), true);
     case Kind::list: {
       std::vector<Value> items;
       for (const Value& item : v.as_list()) items.push_back(mark_content(item, roles));
@@ -647,17 +691,19 @@ Value mark_content(const Value& v, bool roles) {
     case Kind::map: {
       Value::Entries entries;
       for (const auto& [key, item] : v.as_map()) {
-        bool role = roles && key.is(Kind::string) && key.as_string() == "role" && item.is(Kind::string) &&
+        bool role = roles && key.is(Kind::string) && key.as_string() == "role" &&
+                    item.is(Kind::string) &&
                     std::all_of(item.as_string().begin(), item.as_string().end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                             c == '_' || c == '-';
+                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                             (c >= '0' && c <= '9') || c == '_' || c == '-';
                     });
         entries.emplace_back(mark_content(key, false),
                              role ? Value::string(item.as_string()) : mark_content(item, false));
       }
       return Value::map(std::move(entries));
     }
-    default: return v;
+    default:
+      return v;
   }
 }
 
@@ -678,7 +724,8 @@ MarkedText Template::render(const Value& variables, const RenderOptions& options
   return templates::Run(name_, variables, options).render(*body_);
 }
 
-MarkedText render_chat(const Template& chat_template, const Chat& chat, const RenderOptions& options) {
+MarkedText render_chat(const Template& chat_template, const Chat& chat,
+                       const RenderOptions& options) {
   Value::Entries variables;
   auto set = [&](const char* name, Value value) {
     variables.emplace_back(Value::string(std::string(name)), std::move(value));

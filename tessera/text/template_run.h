@@ -49,8 +49,8 @@ class Budget {
 class Callable : public TemplateObject {
  public:
   virtual Value call(Arguments& arguments) = 0;
-  // Whether lists and namespaces may hold it: it holds no values itself, so that nothing can come to
-  // hold itself or grow without end.
+  // Whether lists and namespaces may hold it: it holds no values itself, so that nothing can come
+  // to hold itself or grow without end.
   virtual bool may_be_held() const { return false; }
   Value attribute(std::string_view /*name*/) const override { return {}; }
 };
