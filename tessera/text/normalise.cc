@@ -69,6 +69,8 @@ void decompose(char32_t code, ByteRange from, bool compatible, std::vector<Mark>
   for (char32_t c : target(*m)) push(c);
 }
 
+// Marks that change places leave their origins where they are, so that the origins of a text stay
+// in order.
 void order(std::vector<Mark>& marks) {
   auto by_class = [](const Mark& a, const Mark& b) { return a.combining < b.combining; };
   for (auto it = marks.begin(); it != marks.end();) {
@@ -77,7 +79,12 @@ void order(std::vector<Mark>& marks) {
       continue;
     }
     auto end = std::find_if(it, marks.end(), [](const Mark& m) { return m.combining == 0; });
-    std::stable_sort(it, end, by_class);
+    if (!std::is_sorted(it, end, by_class)) {
+      std::vector<ByteRange> origins;
+      for (auto m = it; m != end; ++m) origins.push_back(m->from);
+      std::stable_sort(it, end, by_class);
+      for (size_t i = 0; i < origins.size(); ++i) it[static_cast<ptrdiff_t>(i)].from = origins[i];
+    }
     it = end;
   }
 }
@@ -91,8 +98,11 @@ void compose(std::vector<Mark>& marks) {
     bool blocked = !adjacent && previous >= m.combining;
     if (starter != kNone && !blocked) {
       if (char32_t both = composed(marks[starter].code, m.code)) {
+        // The origins of marks in between move up, for the same reason.
+        ByteRange next = m.from;
+        for (size_t i = kept; i-- > starter + 1;) std::swap(next, marks[i].from);
         ByteRange& from = marks[starter].from;
-        from = {std::min(from.begin, m.from.begin), std::max(from.end, m.from.end)};
+        from = {std::min(from.begin, next.begin), std::max(from.end, next.end)};
         marks[starter].code = both;
         continue;
       }

@@ -121,7 +121,7 @@ def whole_characters(text, spans):
     return [(start_of[b], end_of[e - 1]) if e > b else (start_of[b], start_of[b]) for b, e in spans]
 
 
-@pytest.mark.parametrize("file", files())
+@pytest.mark.parametrize("file", list(files()))
 def test_ids_and_spans_equal_the_reference(file):
     path = file()
     peer, spec = reference(path)
@@ -152,7 +152,7 @@ def test_ids_and_spans_equal_the_reference(file):
     assert spans_compared > STRINGS
 
 
-@pytest.mark.parametrize("file", files())
+@pytest.mark.parametrize("file", list(files()))
 def test_byte_level_files_decode_to_the_same_bytes(file):
     path = file()
     peer, spec = reference(path)
