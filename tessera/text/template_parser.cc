@@ -1,3 +1,5 @@
+// Statements and expressions in one file, longer than most: they are one grammar that refers to
+// itself.
 #include <algorithm>
 #include <charconv>
 #include <utility>

@@ -85,4 +85,7 @@ Value slice_of(Budget& budget, const Value& self, const Value& start, const Valu
                const Value& step);
 Value calculate(Budget& budget, Op op, const Value& a, const Value& b);
 
+MarkedText run_template(const std::string& name, const std::vector<Statement>& body,
+                        const Value& variables, const RenderOptions& options);
+
 }  // namespace tessera::templates
