@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
@@ -28,7 +29,7 @@ std::string amount(double value, const std::string& unit) {
 }
 
 std::string duration(double seconds) {
-  auto s = static_cast<int64_t>(seconds + 0.5);
+  int64_t s = std::llround(seconds);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02} min", s / 60, s % 60);
   return fmt::format("{}:{:02} h", s / 3600, s / 60 % 60);
@@ -50,7 +51,9 @@ Progress::Progress(ProgressOptions options) : options_(std::move(options)) {
 Progress::~Progress() {
   try {
     finish();
-  } catch (...) {  // a sink that fails must not turn an error in flight into the program's end
+  } catch (...) {
+    // A sink that fails must not turn an error in flight into the program's end.
+    finished_ = true;
   }
 }
 

@@ -121,6 +121,7 @@ class BeamSearch : public Search {
     if (ended_.size() < wanted || options_.until == "all") return false;
     if (options_.until == "first") return true;
     std::vector<double> ranks;
+    ranks.reserve(ended_.size());
     for (const Branch& b : ended_) ranks.push_back(rank(b.score, b.ids.size()));
     std::nth_element(ranks.begin(), ranks.begin() + static_cast<ptrdiff_t>(wanted - 1), ranks.end(),
                      std::greater<>());
