@@ -121,7 +121,23 @@ def config_json_fuzz():
     yield "bert", json.dumps(dict(sizes, type_vocab_size=2, embedding_size=16)).encode()
 
 
-TARGETS = [gguf_fuzz, safetensors_fuzz, config_json_fuzz]
+def template_fuzz():
+    tags = [
+        "{{ bos_token }}{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] | trim }}{% endfor %}",
+        "{%- if tools is defined and tools -%}{{ tools | tojson(indent=2) }}{%- elif x %}y{% else %}z{% endif +%}",
+        "{% set ns = namespace(n=0) %}{% for i in range(4) if i is odd %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}",
+        "{% macro m(a, b=1) %}{{ a ~ b }}{% endmacro %}{{ m(*[1, 2]) }}{{ [m][0]('x', b=none) }}",
+        "{% set b %} block {{ loop is defined }} {% endset %}{{ b[1:-1:2] }}{% raw %}{{ }}{% endraw %}{# note #}",
+        "{{ messages[0].content.split('x')[-1].strip('<>') }}{{ {'a': [1, 2.5e3]}.items() | list }}",
+        "{% for k, v in {'b': 1}|dictsort %}{{ loop.index0 }}{% break %}{% else %}none{% endfor %}{{ 1 if 2 }}",
+        "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(', ') | upper }}",
+        "{{ 7 // -2 % 3 ** 2 - 1 / 4 }}{{ 1 < 2 <= 3 != 4 }}{{ not 'a' in 'abc' or none is none and 'x' is string }}",
+        "{% generation %}{{ 'a\\n\\u00e9' | indent(2, true) | replace('a', 'b') }}{% endgeneration %}",
+        "{{ raise_exception('no') }}", "{{ strftime_now('%d %b %Y') }}", "{% filter upper %}x{% endfilter %}"]
+    return [(f"template{i}", text.encode()) for i, text in enumerate(tags)]
+
+
+TARGETS = [gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz]
 
 
 def main():

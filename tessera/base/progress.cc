@@ -1,11 +1,12 @@
 #include "tessera/base/progress.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace tessera {
 namespace {
@@ -28,7 +29,7 @@ std::string amount(double value, const std::string& unit) {
 }
 
 std::string duration(double seconds) {
-  auto s = static_cast<int64_t>(seconds + 0.5);
+  int64_t s = std::llround(seconds);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02} min", s / 60, s % 60);
   return fmt::format("{}:{:02} h", s / 3600, s / 60 % 60);
@@ -39,7 +40,9 @@ std::string duration(double seconds) {
 Progress::Progress(ProgressOptions options) : options_(std::move(options)) {
   if (!options_.sink) return;
   if (!options_.now) {
-    options_.now = [] { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()); };
+    options_.now = [] {
+      return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch());
+    };
   }
   start_ = options_.now();
   next_draw_ = (start_ + kInterval).count();
@@ -48,7 +51,9 @@ Progress::Progress(ProgressOptions options) : options_(std::move(options)) {
 Progress::~Progress() {
   try {
     finish();
-  } catch (...) {  // a sink that fails must not turn an error in flight into the program's end
+  } catch (...) {
+    // A sink that fails must not turn an error in flight into the program's end.
+    finished_ = true;
   }
 }
 

@@ -14,10 +14,10 @@
 namespace tessera {
 
 struct ProgressOptions {
-  std::string label;                              // "reading corpus"
-  int64_t total = 0;                              // 0: not known
-  std::string unit = "items";                     // "bytes" is shown in kB, MB, GB
-  std::function<void(std::string_view)> sink;     // takes what a terminal should receive; null: quiet
+  std::string label;                           // "reading corpus"
+  int64_t total = 0;                           // 0: not known
+  std::string unit = "items";                  // "bytes" is shown in kB, MB, GB
+  std::function<void(std::string_view)> sink;  // takes what a terminal should receive; null: quiet
   std::function<std::chrono::nanoseconds()> now;  // null: the steady clock
   int width = 24;                                 // characters of the bar
 };

@@ -88,8 +88,8 @@ class BeamSearch : public Search {
     next.reserve(best_.size());
     for (size_t i = 0; i < best_.size(); ++i) {
       const Extension& e = best_[i];
-      Branch child = --uses[e.parent] > 0 ? live_[e.parent].fork(streams_++)
-                                          : std::move(live_[e.parent]);
+      Branch child =
+          --uses[e.parent] > 0 ? live_[e.parent].fork(streams_++) : std::move(live_[e.parent]);
       if (setup_.top_logprobs >= 0) {
         scorer_.score(child, logits.subspan(e.parent * columns, columns));
       }
@@ -111,8 +111,8 @@ class BeamSearch : public Search {
   }
 
   double rank(double score, size_t tokens) const {
-    return score / std::pow(static_cast<double>(std::max<size_t>(tokens, 1)),
-                            options_.length_penalty);
+    return score /
+           std::pow(static_cast<double>(std::max<size_t>(tokens, 1)), options_.length_penalty);
   }
 
   bool settled() const {
@@ -121,6 +121,7 @@ class BeamSearch : public Search {
     if (ended_.size() < wanted || options_.until == "all") return false;
     if (options_.until == "first") return true;
     std::vector<double> ranks;
+    ranks.reserve(ended_.size());
     for (const Branch& b : ended_) ranks.push_back(rank(b.score, b.ids.size()));
     std::nth_element(ranks.begin(), ranks.begin() + static_cast<ptrdiff_t>(wanted - 1), ranks.end(),
                      std::greater<>());
@@ -158,8 +159,9 @@ class Beam : public Strategy {
 
 std::unique_ptr<Strategy> beam(const BeamOptions& options) {
   if (options.n_best > options.beams) {
-    throw Error("beam", "n-best is " + std::to_string(options.n_best) + ", beams is " +
-                            std::to_string(options.beams),
+    throw Error("beam",
+                "n-best is " + std::to_string(options.n_best) + ", beams is " +
+                    std::to_string(options.beams),
                 "n-best is at most beams.");
   }
   return std::make_unique<Beam>(options);

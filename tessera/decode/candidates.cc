@@ -27,8 +27,9 @@ void check_logits(std::span<const float> logits) {
   if (fine && any) return;
   for (size_t i = 0; i < logits.size(); ++i) {
     if (logits[i] <= kMost) continue;
-    throw Error("logits", "the score of token " + std::to_string(i) + " is " +
-                              (std::isnan(logits[i]) ? "not a number" : "infinite"),
+    throw Error("logits",
+                "the score of token " + std::to_string(i) + " is " +
+                    (std::isnan(logits[i]) ? "not a number" : "infinite"),
                 "The weights are damaged, or this input overflows them.");
   }
   throw Error("logits", "no token has a score above -infinity",

@@ -42,8 +42,9 @@ class Candidates {
   void keep_top_p(double p);
   // Keeps those at least `p` times as probable as the highest.   p <= 0: all.
   void keep_min_p(double p);
-  // Keeps the fewest whose probabilities sum to p or more, nearest first by how far -log(probability)
-  // lies from the entropy (Meister et al. 2022, "Locally typical sampling").   p >= 1: all.
+  // Keeps the fewest whose probabilities sum to p or more, nearest first by how far
+  // -log(probability) lies from the entropy (Meister et al. 2022, "Locally typical sampling").   p
+  // >= 1: all.
   void keep_typical(double p);
   // Keeps those whose surprise, -log2(probability), is at most `bits`; always the highest.
   void keep_surprise(double bits);

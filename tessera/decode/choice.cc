@@ -75,8 +75,9 @@ std::unique_ptr<Constraint> choice(const ChoiceOptions& options) {
     size_t end = options.texts.find('|', begin);
     std::string text = options.texts.substr(begin, end == std::string::npos ? end : end - begin);
     if (text.empty()) {
-      throw Error("choice", "texts is \"" + options.texts + "\": text " +
-                                std::to_string(texts->size() + 1) + " is empty",
+      throw Error("choice",
+                  "texts is \"" + options.texts + "\": text " + std::to_string(texts->size() + 1) +
+                      " is empty",
                   "Give one or more texts, separated by |.");
     }
     texts->push_back(std::move(text));

@@ -21,9 +21,9 @@ void check_prompt(const std::vector<TokenId>& prompt, int64_t vocabulary) {
   }
   for (size_t i = 0; i < prompt.size(); ++i) {
     if (prompt[i] < 0 || prompt[i] >= vocabulary) {
-      throw Error("prompt", "token " + std::to_string(i + 1) + " has id " +
-                                std::to_string(prompt[i]) + "; the model has ids 0 to " +
-                                std::to_string(vocabulary - 1),
+      throw Error("prompt",
+                  "token " + std::to_string(i + 1) + " has id " + std::to_string(prompt[i]) +
+                      "; the model has ids 0 to " + std::to_string(vocabulary - 1),
                   "Use the tokenizer that belongs to this model.");
     }
   }
@@ -36,9 +36,10 @@ int64_t room(const CausalModel& model, size_t prompt, const GenerateOptions& opt
   int64_t context = options.context > 0 ? options.context : model.context();
   auto needed = static_cast<int64_t>(prompt) + 1;
   if (needed > context) {
-    throw Error("prompt", "its " + std::to_string(prompt) +
-                              " tokens and one for an answer need " + std::to_string(needed) +
-                              " positions; the context has " + std::to_string(context),
+    throw Error("prompt",
+                "its " + std::to_string(prompt) + " tokens and one for an answer need " +
+                    std::to_string(needed) + " positions; the context has " +
+                    std::to_string(context),
                 "Shorten it, take a model with a longer context, or name a policy that serves "
                 "longer inputs (`tessera list context`).");
   }
@@ -72,8 +73,9 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
   out_.prompt_tokens = static_cast<int64_t>(setup_->prompt.size());
   out_.reused_tokens = past->length();
   if (out_.reused_tokens >= out_.prompt_tokens) {
-    throw Error("past", "it holds " + std::to_string(out_.reused_tokens) + " tokens, the prompt " +
-                            std::to_string(out_.prompt_tokens),
+    throw Error("past",
+                "it holds " + std::to_string(out_.reused_tokens) + " tokens, the prompt " +
+                    std::to_string(out_.prompt_tokens),
                 "Hand in a past that holds a beginning of the prompt.");
   }
   search_ = strategy->start(*setup_, Branch(*setup_, std::move(past), 0));

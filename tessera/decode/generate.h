@@ -16,16 +16,16 @@
 namespace tessera {
 
 struct GenerateOptions {
-  std::string decode = "greedy";         // spec of the seam decode
-  std::string constrain = "none";        // spec of the seam constrain
-  int64_t max_tokens = 0;                // 0: as many as the context holds
-  std::vector<TokenId> stop_ids = {};    // end tokens; they say nothing and end the text
-  std::vector<std::string> stop = {};    // strings that end the text and are not part of it
-  std::optional<uint64_t> seed = {};     // unset: a fresh one
-  int64_t top_logprobs = -1;             // as SearchSetup
+  std::string decode = "greedy";       // spec of the seam decode
+  std::string constrain = "none";      // spec of the seam constrain
+  int64_t max_tokens = 0;              // 0: as many as the context holds
+  std::vector<TokenId> stop_ids = {};  // end tokens; they say nothing and end the text
+  std::vector<std::string> stop = {};  // strings that end the text and are not part of it
+  std::optional<uint64_t> seed = {};   // unset: a fresh one
+  int64_t top_logprobs = -1;           // as SearchSetup
   std::vector<LogitBias> logit_bias = {};
-  int64_t context = 0;                   // positions that may be used; 0: model.context(), -1: no bound
-  int64_t prefill_chunk = 512;           // ids of the prompt per pass; cancelling waits for one pass
+  int64_t context = 0;          // positions that may be used; 0: model.context(), -1: no bound
+  int64_t prefill_chunk = 512;  // ids of the prompt per pass; cancelling waits for one pass
 };
 
 struct GenerateCallbacks {
@@ -40,30 +40,30 @@ struct GenerateCallbacks {
 
 struct GeneratedText {
   std::string text;
-  std::vector<TokenId> ids;              // a final stop token included
-  std::vector<Step> steps;               // when top_logprobs >= 0
+  std::vector<TokenId> ids;  // a final stop token included
+  std::vector<Step> steps;   // when top_logprobs >= 0
   Finish finish = Finish::running;
-  double score = 0;                      // by which a search with several texts ranked it
+  double score = 0;  // by which a search with several texts ranked it
 };
 
 struct Generation {
   GeneratedText best;
-  std::vector<GeneratedText> others;     // the rest of the n best
-  uint64_t seed = 0;                     // the one that was used: the same again gives the same text
+  std::vector<GeneratedText> others;  // the rest of the n best
+  uint64_t seed = 0;                  // the one that was used: the same again gives the same text
   int64_t prompt_tokens = 0;
-  int64_t reused_tokens = 0;             // of the prompt, held by the past that was handed in
+  int64_t reused_tokens = 0;  // of the prompt, held by the past that was handed in
   double prefill_seconds = 0, decode_seconds = 0;
-  std::string error;                     // what Finish::error means
-  std::unique_ptr<Past> past;            // of the best text; may lack its last tokens
+  std::string error;           // what Finish::error means
+  std::unique_ptr<Past> past;  // of the best text; may lack its last tokens
 };
 
-// One request on its way, for those who batch: run what items() asks for, then call advance(), until
-// done(). Not thread-safe. `model` must outlive it; its forward() is the caller's to call.
+// One request on its way, for those who batch: run what items() asks for, then call advance(),
+// until done(). Not thread-safe. `model` must outlive it; its forward() is the caller's to call.
 class Generator {
  public:
-  // `past`: null, or one that holds the first past->length() ids of the prompt already, but not all.
-  // Throws Error for a bad spec, an empty prompt, ids outside the vocabulary, and a prompt that
-  // leaves no room for an answer, with the numbers.
+  // `past`: null, or one that holds the first past->length() ids of the prompt already, but not
+  // all. Throws Error for a bad spec, an empty prompt, ids outside the vocabulary, and a prompt
+  // that leaves no room for an answer, with the numbers.
   Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokenizer,
             std::vector<TokenId> prompt, const GenerateOptions& options,
             GenerateCallbacks callbacks = {}, std::unique_ptr<Past> past = nullptr);
@@ -84,10 +84,10 @@ class Generator {
   CausalModel& model_;
   GenerateCallbacks callbacks_;
   int64_t prefill_chunk_;
-  std::unique_ptr<SearchSetup> setup_;   // at a fixed place: the search refers to it
+  std::unique_ptr<SearchSetup> setup_;  // at a fixed place: the search refers to it
   std::unique_ptr<Search> search_;
-  std::vector<float> logits_;            // [rows wanted, vocabulary]
-  size_t given_ = 0;                     // bytes of text handed to the callback
+  std::vector<float> logits_;  // [rows wanted, vocabulary]
+  size_t given_ = 0;           // bytes of text handed to the callback
   std::vector<Branch> results_;
   Generation out_;
   bool done_ = false;

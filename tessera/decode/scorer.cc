@@ -20,8 +20,8 @@ Scorer::Scorer(const SearchSetup& setup, const PenaltyOptions& penalties)
   if (penalties.any()) counts_.resize(static_cast<size_t>(setup.vocabulary));
   for (const LogitBias& b : setup.logit_bias) {
     if (b.id < 0 || b.id >= setup.vocabulary || std::isnan(b.bias) || b.bias > 1e30) {
-      throw Error("logit bias", "token " + std::to_string(b.id) + " with bias " +
-                                    std::to_string(b.bias),
+      throw Error("logit bias",
+                  "token " + std::to_string(b.id) + " with bias " + std::to_string(b.bias),
                   "Ids run from 0 to " + std::to_string(setup.vocabulary - 1) +
                       ", a bias is a number or -infinity.");
     }
@@ -45,7 +45,8 @@ std::span<const float> Scorer::score(const Branch& branch, std::span<const float
   if (penalties_.no_repeat_ngram > 0) forbid_repeats(branch);
   if (!setup_.constraint->everything()) mask(branch);
   auto scores = std::span<const float>(scores_).first(known);
-  nothing_left_ = std::all_of(scores.begin(), scores.end(), [](float x) { return x == kForbidden; });
+  nothing_left_ =
+      std::all_of(scores.begin(), scores.end(), [](float x) { return x == kForbidden; });
   return scores;
 }
 
@@ -112,8 +113,8 @@ void Scorer::mask(const Branch& branch) {
     }
     // A token that says nothing would go on for ever.
     bool says = !piece.bytes.empty() || !piece.control.empty();
-    bool quick = piece.bytes.empty() || !next ||
-                 next->test(static_cast<unsigned char>(piece.bytes.front()));
+    bool quick =
+        piece.bytes.empty() || !next || next->test(static_cast<unsigned char>(piece.bytes.front()));
     if (!says || !quick || !branch.constraint->possible(piece)) scores_[i] = kForbidden;
   }
   std::fill(scores_.begin() + static_cast<ptrdiff_t>(known), scores_.end(), kForbidden);

@@ -21,9 +21,7 @@ struct PenaltyOptions {
   double presence = 0;          // off the logit of every token that the text has
   double frequency = 0;         // the same, once per occurrence
   int64_t no_repeat_ngram = 0;  // n-grams of prompt and text that may not come twice; 0: any may
-  bool any() const {
-    return repeat != 1 || presence != 0 || frequency != 0 || no_repeat_ngram > 0;
-  }
+  bool any() const { return repeat != 1 || presence != 0 || frequency != 0 || no_repeat_ngram > 0; }
 };
 template <class V>
 void fields(V& v, PenaltyOptions& o) {
@@ -59,10 +57,10 @@ class Scorer {
 
   const SearchSetup& setup_;
   PenaltyOptions penalties_;
-  std::span<const float> row_;     // as the model gave it
-  std::vector<float> scores_;      // the changed copy; unused when nothing changes
-  std::vector<int32_t> counts_;    // per id, zero between calls
-  bool changes_ = false;           // whether any score is ever changed
+  std::span<const float> row_;   // as the model gave it
+  std::vector<float> scores_;    // the changed copy; unused when nothing changes
+  std::vector<int32_t> counts_;  // per id, zero between calls
+  bool changes_ = false;         // whether any score is ever changed
   bool nothing_left_ = false;
   double log_total_ = 0;
 };

@@ -38,8 +38,9 @@ class SingleSearch : public Search {
 
  private:
   static Error dead_end(const Branch& branch) {
-    return Error("constraint", "no token of the vocabulary may follow after " +
-                                   std::to_string(branch.ids.size()) + " tokens",
+    return Error("constraint",
+                 "no token of the vocabulary may follow after " +
+                     std::to_string(branch.ids.size()) + " tokens",
                  "The constraint asks for bytes that this vocabulary cannot write, or the "
                  "penalties forbid them.");
   }

@@ -34,26 +34,26 @@ struct TokenLogprob {
 struct Step {
   TokenId id = 0;
   double logprob = 0;
-  double kept_mass = 1;            // probability of all tokens that the constraint allowed here
-  std::vector<TokenLogprob> top;   // the likeliest tokens, ties to the lower id
+  double kept_mass = 1;           // probability of all tokens that the constraint allowed here
+  std::vector<TokenLogprob> top;  // the likeliest tokens, ties to the lower id
 };
 
 struct LogitBias {
   TokenId id = 0;
-  double bias = 0;                 // added to the logit; -infinity forbids the token
+  double bias = 0;  // added to the logit; -infinity forbids the token
 };
 
 // What a search is about. Lives as long as the search.
 struct SearchSetup {
   std::shared_ptr<const Tokenizer> tokenizer;
-  int64_t vocabulary = 0;               // columns of the logits; ids beyond the tokenizer's are never chosen
+  int64_t vocabulary = 0;  // columns of the logits; ids beyond the tokenizer's are never chosen
   std::vector<TokenId> prompt;
   std::vector<TokenId> stop_ids;
-  std::vector<std::string> stop;        // stop strings
+  std::vector<std::string> stop;                 // stop strings
   std::shared_ptr<const Constraint> constraint;  // at the beginning of the text
   int64_t max_tokens = 0;
   uint64_t seed = 0;
-  int64_t top_logprobs = -1;            // -1: no steps are recorded; n: steps with the n likeliest
+  int64_t top_logprobs = -1;  // -1: no steps are recorded; n: steps with the n likeliest
   std::vector<LogitBias> logit_bias;
 };
 
@@ -70,15 +70,15 @@ struct Branch {
   void end(Finish why);
 
   std::unique_ptr<Past> past;
-  std::vector<TokenId> pending;         // ids that the past has not seen
-  std::vector<int32_t> parents;         // of `pending`, as CausalModel::Item has them; empty: a chain
-  int64_t wanted = 1;                   // rows of logits that the search wants after `pending`
-  std::vector<TokenId> ids;             // generated so far, a final stop token included
-  std::vector<Step> steps;              // of `ids`, when they are recorded
-  double score = 0;                     // what a search ranks by
+  std::vector<TokenId> pending;  // ids that the past has not seen
+  std::vector<int32_t> parents;  // of `pending`, as CausalModel::Item has them; empty: a chain
+  int64_t wanted = 1;            // rows of logits that the search wants after `pending`
+  std::vector<TokenId> ids;      // generated so far, a final stop token included
+  std::vector<Step> steps;       // of `ids`, when they are recorded
+  double score = 0;              // what a search ranks by
   std::unique_ptr<Constraint> constraint;
   Random random;
-  std::string text;                     // certain so far: whole characters, no part of a stop string
+  std::string text;  // certain so far: whole characters, no part of a stop string
   Finish finish = Finish::running;
 
  private:
@@ -93,8 +93,9 @@ class Search {
   virtual ~Search() = default;
   // Branches that wait for logits; none when the search is over.
   virtual std::span<Branch> live() = 0;
-  // Goes one step on.   logits [sum of wanted over live(), setup.vocabulary], in the order of live()
-  // Throws Error for logits that are no distribution and for a constraint that no token can follow.
+  // Goes one step on.   logits [sum of wanted over live(), setup.vocabulary], in the order of
+  // live() Throws Error for logits that are no distribution and for a constraint that no token can
+  // follow.
   virtual void step(std::span<const float> logits) = 0;
   // Whether what live()[0] says is never taken back, so that it may be streamed.
   virtual bool final_as_chosen() const = 0;

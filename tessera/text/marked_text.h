@@ -16,7 +16,7 @@ struct TextRange {
 
 struct MarkedText {
   std::string bytes;
-  std::vector<TextRange> content;   // ascending, neither overlapping nor touching
+  std::vector<TextRange> content;  // ascending, neither overlapping nor touching
 
   MarkedText() = default;
   explicit MarkedText(std::string text, bool is_content = false);

@@ -1,6 +1,6 @@
-// Chat templates: a small, safe interpreter of the part of Jinja that they use. No input, no output,
-// no attributes but the keys of maps and a fixed list of methods; steps, memory, output and depth
-// are bounded. docs/templates.md lists what is served.
+// Chat templates: a small, safe interpreter of the part of Jinja that they use. No input, no
+// output, no attributes but the keys of maps and a fixed list of methods; steps, memory, output and
+// depth are bounded. docs/templates.md lists what is served.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,15 @@ struct Statement;
 }
 
 struct TemplateLimits {
-  int64_t steps = 20'000'000;            // expressions and statements run, bytes handled / 64
-  int64_t bytes = int64_t{512} << 20;    // made in strings and lists, all together
-  int64_t output = int64_t{128} << 20;   // bytes of the text
-  int64_t depth = 1000;                  // nested statements, expressions and macro calls
+  int64_t steps = 20'000'000;           // expressions and statements run, bytes handled / 64
+  int64_t bytes = int64_t{512} << 20;   // made in strings and lists, all together
+  int64_t output = int64_t{128} << 20;  // bytes of the text
+  int64_t depth = 1000;                 // nested statements, expressions and macro calls
 };
 
 struct RenderOptions {
   TemplateLimits limits = {};
-  std::optional<int64_t> now = {};       // seconds since 1970 for strftime_now; unset: the clock
+  std::optional<int64_t> now = {};  // seconds since 1970 for strftime_now; unset: the clock
 };
 
 // A parsed template. const calls may run together.
@@ -48,9 +48,9 @@ class Template {
 
 // A conversation as chat templates take it.
 struct Chat {
-  Value messages;                        // list of maps with role and content
-  Value tools;                           // list; none or undefined when there are none
-  Value documents;                       // the same
+  Value messages;   // list of maps with role and content
+  Value tools;      // list; none or undefined when there are none
+  Value documents;  // the same
   std::vector<std::pair<std::string, Value>> arguments;  // enable_thinking, ...: template variables
   std::string bos_token, eos_token;
   bool add_generation_prompt = true;

@@ -27,13 +27,22 @@ enum class Op : uint8_t {
   call,       // kids[0] ( kids[1..], of which the last keywords.size() are named )
   filter,     // kids[0] | text ( kids[1..], ... )
   test,       // kids[0] is text ( kids[1..], ... )
-  negate, plus, not_,
-  and_, or_,
-  add, subtract, multiply, divide, floor_divide, modulo, power,
-  concat,     // kids
-  compare,    // kids[0] words[0] kids[1] words[1] kids[2] ...
-  splat,      // *kids[0] among the arguments of a call
-  choose,     // kids[0] if kids[1] else kids[2], which may be null
+  negate,
+  plus,
+  not_,
+  and_,
+  or_,
+  add,
+  subtract,
+  multiply,
+  divide,
+  floor_divide,
+  modulo,
+  power,
+  concat,   // kids
+  compare,  // kids[0] words[0] kids[1] words[1] kids[2] ...
+  splat,    // *kids[0] among the arguments of a call
+  choose,   // kids[0] if kids[1] else kids[2], which may be null
 };
 
 struct Expression {
@@ -75,13 +84,24 @@ struct Statement {
 // The name under which a block's own text reaches its filters.
 inline constexpr std::string_view kBlockText = "(block)";
 
-enum class Token : uint8_t { text, print_begin, print_end, block_begin, block_end, name, string, integer,
-                             real, sign, end };
+enum class Token : uint8_t {
+  text,
+  print_begin,
+  print_end,
+  block_begin,
+  block_end,
+  name,
+  string,
+  integer,
+  real,
+  sign,
+  end
+};
 
 struct Lexeme {
   Token token = Token::end;
   Place place;
-  std::string text;    // of a string: its value
+  std::string text;  // of a string: its value
 };
 
 // Splits a template as Jinja does with trim_blocks and lstrip_blocks on. Throws Error.

@@ -29,7 +29,8 @@ Value deep_attribute(const Value& v, const Value& path) {
     size_t dot = rest.find('.');
     std::string part(rest.substr(0, dot));
     bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
-    at = item_of(at, number && part.size() < 10 ? Value::integer(std::stoll(part)) : Value::string(part));
+    at = item_of(
+        at, number && part.size() < 10 ? Value::integer(std::stoll(part)) : Value::string(part));
     if (dot == std::string_view::npos) return at;
     rest.remove_prefix(dot + 1);
   }
@@ -40,8 +41,8 @@ Value lower_key(const Value& v, bool case_sensitive) {
   return Value::string(change_case(v.as_text(), Case::lower));
 }
 
-void sort_values(Budget& budget, std::vector<Value>& items, bool case_sensitive, const Value* attribute,
-                 bool reverse) {
+void sort_values(Budget& budget, std::vector<Value>& items, bool case_sensitive,
+                 const Value* attribute, bool reverse) {
   std::vector<std::pair<Value, Value>> keyed;
   for (const Value& v : items) {
     keyed.emplace_back(lower_key(attribute ? deep_attribute(v, *attribute) : v, case_sensitive), v);
@@ -72,7 +73,8 @@ Value f_string(Budget& budget, const Value& v, Arguments& /*a*/) {
 Value f_tojson(Budget& budget, const Value& v, Arguments& a) {
   JsonStyle style;
   const Value* indent = a.get(1, "indent");
-  if (indent && indent->is(Kind::integer)) style.indent = std::max<int64_t>(0, indent->as_integer());
+  if (indent && indent->is(Kind::integer))
+    style.indent = std::max<int64_t>(0, indent->as_integer());
   style.ascii = a.truth(0, "ensure_ascii", false);
   style.sort_keys = a.truth(3, "sort_keys", false);
   const Value* separators = a.get(2, "separators");
@@ -89,11 +91,16 @@ Value f_tojson(Budget& budget, const Value& v, Arguments& a) {
 
 Value f_length(Budget& /*budget*/, const Value& v, Arguments& /*a*/) {
   switch (v.kind()) {
-    case Kind::undefined: return Value::integer(0);
-    case Kind::string: return Value::integer(static_cast<int64_t>(count_characters(v.as_string())));
-    case Kind::list: return Value::integer(static_cast<int64_t>(v.as_list().size()));
-    case Kind::map: return Value::integer(static_cast<int64_t>(v.as_map().size()));
-    default: throw Fault{std::string(v.kind_name()) + " has no length"};
+    case Kind::undefined:
+      return Value::integer(0);
+    case Kind::string:
+      return Value::integer(static_cast<int64_t>(count_characters(v.as_string())));
+    case Kind::list:
+      return Value::integer(static_cast<int64_t>(v.as_list().size()));
+    case Kind::map:
+      return Value::integer(static_cast<int64_t>(v.as_map().size()));
+    default:
+      throw Fault{std::string(v.kind_name()) + " has no length"};
   }
 }
 
@@ -216,7 +223,8 @@ Value f_dictsort(Budget& budget, const Value& v, Arguments& a) {
   Arguments none;
   auto items = elements(budget, call_method(budget, v, "items", none));
   Value part = Value::integer(by_value ? 1 : 0);
-  sort_values(budget, items, a.truth(0, "case_sensitive", false), &part, a.truth(2, "reverse", false));
+  sort_values(budget, items, a.truth(0, "case_sensitive", false), &part,
+              a.truth(2, "reverse", false));
   return Value::list(std::move(items));
 }
 
@@ -227,7 +235,8 @@ Value f_unique(Budget& budget, const Value& v, Arguments& a) {
   for (const Value& item : elements(budget, v)) {
     Value key = lower_key(attribute ? deep_attribute(item, *attribute) : item, case_sensitive);
     budget.step(static_cast<int64_t>(keys.size()) + key.weight() / 16);
-    if (std::any_of(keys.begin(), keys.end(), [&](const Value& k) { return equal(k, key); })) continue;
+    if (std::any_of(keys.begin(), keys.end(), [&](const Value& k) { return equal(k, key); }))
+      continue;
     keys.push_back(key);
     out.push_back(item);
   }
@@ -389,7 +398,8 @@ const std::map<std::string_view, Filter>& filters() {
 
 bool has_filter(std::string_view name) { return filters().contains(name); }
 
-Value apply_filter(Budget& budget, std::string_view name, const Value& input, Arguments& arguments) {
+Value apply_filter(Budget& budget, std::string_view name, const Value& input,
+                   Arguments& arguments) {
   auto found = filters().find(name);
   if (found == filters().end()) {
     std::vector<std::string> names;

@@ -10,7 +10,8 @@ namespace {
 bool space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool name_begin(char c) {
-  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         static_cast<unsigned char>(c) >= 0x80;
 }
 
 void append_utf8(std::string& out, uint32_t point) {
@@ -22,8 +23,9 @@ void append_utf8(std::string& out, uint32_t point) {
     out += {static_cast<char>(0xe0 | point >> 12), static_cast<char>(0x80 | (point >> 6 & 0x3f)),
             static_cast<char>(0x80 | (point & 0x3f))};
   } else {
-    out += {static_cast<char>(0xf0 | point >> 18), static_cast<char>(0x80 | (point >> 12 & 0x3f)),
-            static_cast<char>(0x80 | (point >> 6 & 0x3f)), static_cast<char>(0x80 | (point & 0x3f))};
+    out +=
+        {static_cast<char>(0xf0 | point >> 18), static_cast<char>(0x80 | (point >> 12 & 0x3f)),
+         static_cast<char>(0x80 | (point >> 6 & 0x3f)), static_cast<char>(0x80 | (point & 0x3f))};
   }
 }
 
@@ -66,7 +68,9 @@ class Lexer {
     return place_;
   }
 
-  bool see(std::string_view what) const { return std::string_view(source_).substr(at_).starts_with(what); }
+  bool see(std::string_view what) const {
+    return std::string_view(source_).substr(at_).starts_with(what);
+  }
 
   // Text up to the next tag, then the tag.
   void text() {
@@ -153,13 +157,16 @@ class Lexer {
     at_ = i;
     after_tag(sign, true);
     size_t begin = at_;
-    for (size_t tag = source_.find("{%", at_); tag != std::string::npos; tag = source_.find("{%", tag + 1)) {
+    for (size_t tag = source_.find("{%", at_); tag != std::string::npos;
+         tag = source_.find("{%", tag + 1)) {
       i = tag + 2;
-      char before = i < source_.size() && (source_[i] == '-' || source_[i] == '+') ? source_[i++] : ' ';
+      char before =
+          i < source_.size() && (source_[i] == '-' || source_[i] == '+') ? source_[i++] : ' ';
       skip();
       if (!take("endraw")) continue;
       skip();
-      char after = i < source_.size() && (source_[i] == '-' || source_[i] == '+') ? source_[i++] : ' ';
+      char after =
+          i < source_.size() && (source_[i] == '-' || source_[i] == '+') ? source_[i++] : ' ';
       if (!take("%}")) continue;
       size_t end = tag;
       if (before == '-') {
@@ -212,9 +219,9 @@ class Lexer {
   }
 
   void sign() {
-    constexpr std::string_view signs[] = {"//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%",
-                                          "~",  "<",  ">",  "=",  ".",  ",",  ":", "|", "(", ")", "[",
-                                          "]",  "{",  "}"};
+    constexpr std::string_view signs[] = {"//", "**", "==", "!=", "<=", ">=", "+", "-", "*",
+                                          "/",  "%",  "~",  "<",  ">",  "=",  ".", ",", ":",
+                                          "|",  "(",  ")",  "[",  "]",  "{",  "}"};
     Place place = here();
     for (std::string_view s : signs) {
       if (!see(s)) continue;
@@ -278,20 +285,48 @@ class Lexer {
       }
       char escape = source_[++at_];
       switch (escape) {
-        case 'n': text += '\n'; break;
-        case 't': text += '\t'; break;
-        case 'r': text += '\r'; break;
-        case 'a': text += '\a'; break;
-        case 'b': text += '\b'; break;
-        case 'f': text += '\f'; break;
-        case 'v': text += '\v'; break;
-        case '0': text += '\0'; break;
-        case '\n': break;
-        case '\\': case '\'': case '"': text += escape; break;
-        case 'x': hex(2); break;
-        case 'u': hex(4); break;
-        case 'U': hex(8); break;
-        default: text += {'\\', escape};
+        case 'n':
+          text += '\n';
+          break;
+        case 't':
+          text += '\t';
+          break;
+        case 'r':
+          text += '\r';
+          break;
+        case 'a':
+          text += '\a';
+          break;
+        case 'b':
+          text += '\b';
+          break;
+        case 'f':
+          text += '\f';
+          break;
+        case 'v':
+          text += '\v';
+          break;
+        case '0':
+          text += '\0';
+          break;
+        case '\n':
+          break;
+        case '\\':
+        case '\'':
+        case '"':
+          text += escape;
+          break;
+        case 'x':
+          hex(2);
+          break;
+        case 'u':
+          hex(4);
+          break;
+        case 'U':
+          hex(8);
+          break;
+        default:
+          text += {'\\', escape};
       }
     }
     ++at_;

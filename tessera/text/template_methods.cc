@@ -17,7 +17,8 @@ using Methods = std::map<std::string_view, Method>;
 
 const MarkedText& text_argument(const Arguments& a, size_t at, std::string_view name) {
   const Value* v = a.get(at, name);
-  if (!v || !v->is(Kind::string)) throw Fault{"argument " + std::to_string(at + 1) + " is a string"};
+  if (!v || !v->is(Kind::string))
+    throw Fault{"argument " + std::to_string(at + 1) + " is a string"};
   return v->as_text();
 }
 
@@ -31,7 +32,8 @@ template <bool left, bool right>
 Value m_strip(Budget& budget, const Value& v, Arguments& a) {
   budget.bytes(v.as_string().size());
   // An empty set of characters strips nothing.
-  if (const Value* given = a.get(0, "chars"); given && given->is(Kind::string) && given->as_string().empty()) {
+  if (const Value* given = a.get(0, "chars");
+      given && given->is(Kind::string) && given->as_string().empty()) {
     return v;
   }
   budget.step(static_cast<int64_t>(characters(a).size()));
@@ -48,7 +50,8 @@ template <bool from_right>
 Value m_split(Budget& budget, const Value& v, Arguments& a) {
   const Value* separator = a.get(0, "sep");
   bool given = separator && !separator->is(Kind::none);
-  std::string_view by = given ? std::string_view(text_argument(a, 0, "sep").bytes) : std::string_view();
+  std::string_view by =
+      given ? std::string_view(text_argument(a, 0, "sep").bytes) : std::string_view();
   if (given && by.empty()) throw Fault{"the separator is empty"};
   budget.bytes(v.as_string().size() * sizeof(MarkedText));
   std::vector<Value> out;
@@ -72,7 +75,8 @@ template <bool front>
 Value m_begins(Budget& /*budget*/, const Value& v, Arguments& a) {
   auto holds = [&](const Value& part) {
     if (!part.is(Kind::string)) throw Fault{"the argument is a string or a tuple of strings"};
-    return front ? v.as_string().starts_with(part.as_string()) : v.as_string().ends_with(part.as_string());
+    return front ? v.as_string().starts_with(part.as_string())
+                 : v.as_string().ends_with(part.as_string());
   };
   const Value* part = a.get(0, "prefix");
   if (!part) throw Fault{"an argument is missing"};
@@ -87,7 +91,8 @@ Value m_remove(Budget& budget, const Value& v, Arguments& a) {
   budget.bytes(text.size());
   bool holds = front ? text.bytes.starts_with(part) : text.bytes.ends_with(part);
   if (!holds) return v;
-  return Value::string(front ? text.slice(part.size(), text.size()) : text.slice(0, text.size() - part.size()));
+  return Value::string(front ? text.slice(part.size(), text.size())
+                             : text.slice(0, text.size() - part.size()));
 }
 
 Value m_replace(Budget& budget, const Value& v, Arguments& a) {
@@ -97,7 +102,9 @@ Value m_replace(Budget& budget, const Value& v, Arguments& a) {
   size_t times = text.size() + 1;
   if (!old.bytes.empty()) {
     times = 0;
-    for (size_t i = text.bytes.find(old.bytes); i != std::string::npos; i = text.bytes.find(old.bytes, i + old.size())) ++times;
+    for (size_t i = text.bytes.find(old.bytes); i != std::string::npos;
+         i = text.bytes.find(old.bytes, i + old.size()))
+      ++times;
   }
   budget.bytes(text.size());
   if (times > 0 && fresh.size() > (size_t{1} << 40) / times) throw Fault{"the text grows too long"};
@@ -117,7 +124,8 @@ Value m_find(Budget& budget, const Value& v, Arguments& a) {
     if (needed) throw Fault{"the text was not found"};
     return Value::integer(-1);
   }
-  return Value::integer(static_cast<int64_t>(count_characters(std::string_view(text).substr(0, at))));
+  return Value::integer(
+      static_cast<int64_t>(count_characters(std::string_view(text).substr(0, at))));
 }
 
 Value m_count(Budget& budget, const Value& v, Arguments& a) {
@@ -126,7 +134,8 @@ Value m_count(Budget& budget, const Value& v, Arguments& a) {
   budget.step(static_cast<int64_t>(text.size() / 64));
   if (part.empty()) return Value::integer(static_cast<int64_t>(count_characters(text)) + 1);
   int64_t n = 0;
-  for (size_t i = text.find(part); i != std::string::npos; i = text.find(part, i + part.size())) ++n;
+  for (size_t i = text.find(part); i != std::string::npos; i = text.find(part, i + part.size()))
+    ++n;
   return Value::integer(n);
 }
 
@@ -135,7 +144,8 @@ Value m_join(Budget& budget, const Value& v, Arguments& a) {
   Arguments inner;
   inner.values.push_back(v);
   for (const Value& item : elements(budget, a.values[0])) {
-    if (!item.is(Kind::string)) throw Fault{"join takes strings, not " + std::string(item.kind_name())};
+    if (!item.is(Kind::string))
+      throw Fault{"join takes strings, not " + std::string(item.kind_name())};
   }
   return apply_filter(budget, "join", a.values[0], inner);
 }
@@ -243,17 +253,22 @@ Value m_no_change(Budget& /*budget*/, const Value& /*v*/, Arguments& /*a*/) {
 }
 
 const Methods& list_methods() {
-  static const Methods table = {{"append", m_no_change}, {"extend", m_no_change}, {"insert", m_no_change},
-                                {"pop", m_no_change},    {"count", m_list_count}, {"index", m_list_index}};
+  static const Methods table = {{"append", m_no_change}, {"extend", m_no_change},
+                                {"insert", m_no_change}, {"pop", m_no_change},
+                                {"count", m_list_count}, {"index", m_list_index}};
   return table;
 }
 
 const Methods* methods_of(const Value& self) {
   switch (self.kind()) {
-    case Kind::string: return &string_methods();
-    case Kind::map: return &map_methods();
-    case Kind::list: return &list_methods();
-    default: return nullptr;
+    case Kind::string:
+      return &string_methods();
+    case Kind::map:
+      return &map_methods();
+    case Kind::list:
+      return &list_methods();
+    default:
+      return nullptr;
   }
 }
 

@@ -1,3 +1,5 @@
+// Statements and expressions in one file, longer than most: they are one grammar that refers to
+// itself.
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -31,12 +33,18 @@ class Parser {
   }
   static std::string shown(const Lexeme& lexeme) {
     switch (lexeme.token) {
-      case Token::print_end: return "}}";
-      case Token::block_end: return "%}";
-      case Token::print_begin: return "{{";
-      case Token::block_begin: return "{%";
-      case Token::end: return "end of template";
-      default: return "\"" + lexeme.text + "\"";
+      case Token::print_end:
+        return "}}";
+      case Token::block_end:
+        return "%}";
+      case Token::print_begin:
+        return "{{";
+      case Token::block_begin:
+        return "{%";
+      case Token::end:
+        return "end of template";
+      default:
+        return "\"" + lexeme.text + "\"";
     }
   }
   bool is_sign(std::string_view s) const { return now().token == Token::sign && now().text == s; }
@@ -72,8 +80,15 @@ class Parser {
     std::vector<Statement> out;
     while (true) {
       if (now().token == Token::text) {
-        Statement s{.act = Act::text, .place = now().place, .text = now().text, .names = {}, .a = {}, .b = {},
-                    .defaults = {}, .body = {}, .other = {}};
+        Statement s{.act = Act::text,
+                    .place = now().place,
+                    .text = now().text,
+                    .names = {},
+                    .a = {},
+                    .b = {},
+                    .defaults = {},
+                    .body = {},
+                    .other = {}};
         ++at_;
         out.push_back(std::move(s));
       } else if (now().token == Token::print_begin) {
@@ -92,7 +107,8 @@ class Parser {
         }
         out.push_back(statement());
       } else {
-        if (!ends.empty()) fail("expected {% " + std::string(ends.back()) + " %}, found " + shown(now()));
+        if (!ends.empty())
+          fail("expected {% " + std::string(ends.back()) + " %}, found " + shown(now()));
         return out;
       }
     }
@@ -134,7 +150,8 @@ class Parser {
     } else {
       --at_;
       fail("{% " + word + " %} is not served",
-           "Chat templates may use for, if, set, macro, filter, generation, break, continue and raw.");
+           "Chat templates may use for, if, set, macro, filter, generation, break, continue and "
+           "raw.");
     }
     return s;
   }
@@ -254,7 +271,9 @@ class Parser {
     adopt(*e, std::move(b));
     return e;
   }
-  ExpressionPointer block_text() const { return make(Op::name, now().place, std::string(kBlockText)); }
+  ExpressionPointer block_text() const {
+    return make(Op::name, now().place, std::string(kBlockText));
+  }
 
   ExpressionPointer tuple_or_expression(bool choice = true) {
     Place place = now().place;
@@ -364,8 +383,11 @@ class Parser {
   ExpressionPointer product() {
     auto left = power();
     while (true) {
-      Op op = is_sign("*") ? Op::multiply : is_sign("/") ? Op::divide : is_sign("//") ? Op::floor_divide
-                                                          : is_sign("%") ? Op::modulo : Op::literal;
+      Op op = is_sign("*")    ? Op::multiply
+              : is_sign("/")  ? Op::divide
+              : is_sign("//") ? Op::floor_divide
+              : is_sign("%")  ? Op::modulo
+                              : Op::literal;
       if (op == Op::literal) return left;
       Place place = now().place;
       ++at_;
@@ -596,15 +618,18 @@ class Parser {
     switch (now().token) {
       case Token::string:
       case Token::integer:
-      case Token::real: return true;
-      case Token::sign: return now().text == "[" || now().text == "{";
+      case Token::real:
+        return true;
+      case Token::sign:
+        return now().text == "[" || now().text == "{";
       case Token::name: {
         for (std::string_view word : {"else", "or", "and", "is", "if", "not", "in"}) {
           if (now().text == word) return false;
         }
         return true;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
 

@@ -49,8 +49,8 @@ class Budget {
 class Callable : public TemplateObject {
  public:
   virtual Value call(Arguments& arguments) = 0;
-  // Whether lists and namespaces may hold it: it holds no values itself, so that nothing can come to
-  // hold itself or grow without end.
+  // Whether lists and namespaces may hold it: it holds no values itself, so that nothing can come
+  // to hold itself or grow without end.
   virtual bool may_be_held() const { return false; }
   Value attribute(std::string_view /*name*/) const override { return {}; }
 };
@@ -84,5 +84,8 @@ bool contains(Budget& budget, const Value& whole, const Value& part);
 Value slice_of(Budget& budget, const Value& self, const Value& start, const Value& stop,
                const Value& step);
 Value calculate(Budget& budget, Op op, const Value& a, const Value& b);
+
+MarkedText run_template(const std::string& name, const std::vector<Statement>& body,
+                        const Value& variables, const RenderOptions& options);
 
 }  // namespace tessera::templates

@@ -79,7 +79,8 @@ MarkedText strip(const MarkedText& text, std::string_view characters, bool left,
   return text.slice(begin, end);
 }
 
-MarkedText replace(const MarkedText& text, std::string_view old, const MarkedText& fresh, int64_t count) {
+MarkedText replace(const MarkedText& text, std::string_view old, const MarkedText& fresh,
+                   int64_t count) {
   MarkedText out;
   const std::string& s = text.bytes;
   if (old.empty()) {  // before each character and at the end
@@ -198,9 +199,15 @@ MarkedText change_case(const MarkedText& text, Case how) {
   bool word_begins = true;
   for (char& c : out.bytes) {
     switch (how) {
-      case Case::upper: c = to_upper(c); break;
-      case Case::lower: c = to_lower(c); break;
-      case Case::swap: c = upper(c) ? to_lower(c) : to_upper(c); break;
+      case Case::upper:
+        c = to_upper(c);
+        break;
+      case Case::lower:
+        c = to_lower(c);
+        break;
+      case Case::swap:
+        c = upper(c) ? to_lower(c) : to_upper(c);
+        break;
       case Case::capitalize:
         c = word_begins ? to_upper(c) : to_lower(c);
         word_begins = false;

@@ -18,7 +18,8 @@ size_t count_characters(std::string_view text);
 
 // `characters` empty: white space.
 MarkedText strip(const MarkedText& text, std::string_view characters, bool left, bool right);
-MarkedText replace(const MarkedText& text, std::string_view old, const MarkedText& fresh, int64_t count);
+MarkedText replace(const MarkedText& text, std::string_view old, const MarkedText& fresh,
+                   int64_t count);
 // At white space when `separator` is empty.   most < 0: everywhere
 std::vector<MarkedText> split_text(const MarkedText& text, std::string_view separator, int64_t most,
                                    bool from_right);

@@ -44,8 +44,10 @@ const std::map<std::string_view, Test>& tests() {
       {"string", is_kind<Kind::string>},
       {"mapping", is_kind<Kind::map>},
       {"number", [](Budget&, const Value& v, Arguments&) { return v.is_number(); }},
-      {"true", [](Budget&, const Value& v, Arguments&) { return v.is(Kind::boolean) && v.as_boolean(); }},
-      {"false", [](Budget&, const Value& v, Arguments&) { return v.is(Kind::boolean) && !v.as_boolean(); }},
+      {"true",
+       [](Budget&, const Value& v, Arguments&) { return v.is(Kind::boolean) && v.as_boolean(); }},
+      {"false",
+       [](Budget&, const Value& v, Arguments&) { return v.is(Kind::boolean) && !v.as_boolean(); }},
       {"sequence",
        [](Budget&, const Value& v, Arguments&) {
          return v.is(Kind::string) || v.is(Kind::list) || v.is(Kind::map) || v.is(Kind::undefined);
@@ -68,21 +70,22 @@ const std::map<std::string_view, Test>& tests() {
        }},
       {"lower",
        [](Budget&, const Value& v, Arguments&) {
-         return v.is(Kind::string) && change_case(v.as_text(), Case::lower).bytes == v.as_string() &&
+         return v.is(Kind::string) &&
+                change_case(v.as_text(), Case::lower).bytes == v.as_string() &&
                 change_case(v.as_text(), Case::upper).bytes != v.as_string();
        }},
       {"upper",
        [](Budget&, const Value& v, Arguments&) {
-         return v.is(Kind::string) && change_case(v.as_text(), Case::upper).bytes == v.as_string() &&
+         return v.is(Kind::string) &&
+                change_case(v.as_text(), Case::upper).bytes == v.as_string() &&
                 change_case(v.as_text(), Case::lower).bytes != v.as_string();
        }},
-      {"in", [](Budget& budget, const Value& v, Arguments& a) { return contains(budget, other(a), v); }},
-      {"sameas",
-       [](Budget& budget, const Value& v, Arguments& a) {
-         return v.kind() == other(a).kind() && same(budget, v, a);
-       }},
-      {"filter",
-       [](Budget&, const Value& v, Arguments&) { return v.is(Kind::string) && has_filter(v.as_string()); }},
+      {"in",
+       [](Budget& budget, const Value& v, Arguments& a) { return contains(budget, other(a), v); }},
+      {"sameas", [](Budget& budget, const Value& v,
+                    Arguments& a) { return v.kind() == other(a).kind() && same(budget, v, a); }},
+      {"filter", [](Budget&, const Value& v,
+                    Arguments&) { return v.is(Kind::string) && has_filter(v.as_string()); }},
       {"eq", same},
       {"equalto", same},
       {"==", same},

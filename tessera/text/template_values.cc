@@ -19,13 +19,20 @@ using Kind = Value::Kind;
 
 std::string_view sign_of(Op op) {
   switch (op) {
-    case Op::add: return "+";
-    case Op::subtract: return "-";
-    case Op::multiply: return "*";
-    case Op::divide: return "/";
-    case Op::floor_divide: return "//";
-    case Op::modulo: return "%";
-    default: return "**";
+    case Op::add:
+      return "+";
+    case Op::subtract:
+      return "-";
+    case Op::multiply:
+      return "*";
+    case Op::divide:
+      return "/";
+    case Op::floor_divide:
+      return "//";
+    case Op::modulo:
+      return "%";
+    default:
+      return "**";
   }
 }
 
@@ -38,7 +45,8 @@ int64_t checked(bool overflow, const int64_t& value) {
 }
 
 Value integer_power(int64_t base, int64_t exponent) {
-  if (exponent < 0) return Value::real(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
+  if (exponent < 0)
+    return Value::real(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
   int64_t out = 1;
   for (; exponent > 0; exponent >>= 1) {
     if (exponent & 1) checked(__builtin_mul_overflow(out, base, &out), out);
@@ -50,11 +58,16 @@ Value integer_power(int64_t base, int64_t exponent) {
 Value on_integers(Op op, int64_t a, int64_t b) {
   int64_t out = 0;
   switch (op) {
-    case Op::add: return Value::integer(checked(__builtin_add_overflow(a, b, &out), out));
-    case Op::subtract: return Value::integer(checked(__builtin_sub_overflow(a, b, &out), out));
-    case Op::multiply: return Value::integer(checked(__builtin_mul_overflow(a, b, &out), out));
-    case Op::power: return integer_power(a, b);
-    default: break;
+    case Op::add:
+      return Value::integer(checked(__builtin_add_overflow(a, b, &out), out));
+    case Op::subtract:
+      return Value::integer(checked(__builtin_sub_overflow(a, b, &out), out));
+    case Op::multiply:
+      return Value::integer(checked(__builtin_mul_overflow(a, b, &out), out));
+    case Op::power:
+      return integer_power(a, b);
+    default:
+      break;
   }
   if (b == 0) throw Fault{"division by zero"};
   if (op == Op::divide) return Value::real(static_cast<double>(a) / static_cast<double>(b));
@@ -72,11 +85,16 @@ Value on_integers(Op op, int64_t a, int64_t b) {
 
 Value on_reals(Op op, double a, double b) {
   switch (op) {
-    case Op::add: return Value::real(a + b);
-    case Op::subtract: return Value::real(a - b);
-    case Op::multiply: return Value::real(a * b);
-    case Op::power: return Value::real(std::pow(a, b));
-    default: break;
+    case Op::add:
+      return Value::real(a + b);
+    case Op::subtract:
+      return Value::real(a - b);
+    case Op::multiply:
+      return Value::real(a * b);
+    case Op::power:
+      return Value::real(std::pow(a, b));
+    default:
+      break;
   }
   if (b == 0) throw Fault{"division by zero"};
   if (op == Op::divide) return Value::real(a / b);
@@ -88,8 +106,10 @@ Value on_reals(Op op, double a, double b) {
 
 Value repeat(Budget& budget, const Value& value, int64_t count) {
   auto times = static_cast<size_t>(std::max<int64_t>(count, 0));
-  size_t size = value.is(Kind::string) ? value.as_string().size() : value.as_list().size() * sizeof(Value);
-  if (size > 0 && times > std::numeric_limits<size_t>::max() / 2 / size) times = std::numeric_limits<size_t>::max() / 2 / size;
+  size_t size =
+      value.is(Kind::string) ? value.as_string().size() : value.as_list().size() * sizeof(Value);
+  if (size > 0 && times > std::numeric_limits<size_t>::max() / 2 / size)
+    times = std::numeric_limits<size_t>::max() / 2 / size;
   budget.bytes(size * times);
   if (value.is(Kind::string)) {
     MarkedText out;
@@ -174,7 +194,8 @@ Value item_of(const Value& self, const Value& key) {
 std::vector<Value> elements(Budget& budget, const Value& value) {
   std::vector<Value> out;
   switch (value.kind()) {
-    case Kind::undefined: return out;
+    case Kind::undefined:
+      return out;
     case Kind::list:
       budget.bytes(value.as_list().size() * sizeof(Value));
       return value.as_list();
@@ -192,13 +213,15 @@ std::vector<Value> elements(Budget& budget, const Value& value) {
       }
       return out;
     }
-    default: throw Fault{std::string(value.kind_name()) + " cannot be looped over"};
+    default:
+      throw Fault{std::string(value.kind_name()) + " cannot be looped over"};
   }
 }
 
 bool contains(Budget& budget, const Value& whole, const Value& part) {
   switch (whole.kind()) {
-    case Kind::undefined: return false;
+    case Kind::undefined:
+      return false;
     case Kind::string:
       if (!part.is(Kind::string)) no_operation("in", part, whole);
       budget.step(static_cast<int64_t>(whole.as_string().size() / 64));
@@ -210,7 +233,8 @@ bool contains(Budget& budget, const Value& whole, const Value& part) {
     case Kind::map:
       budget.step(static_cast<int64_t>(whole.as_map().size()));
       return whole.find(part) != nullptr;
-    default: no_operation("in", part, whole);
+    default:
+      no_operation("in", part, whole);
   }
 }
 
@@ -228,7 +252,8 @@ Value slice_of(Budget& budget, const Value& self, const Value& start, const Valu
     budget.bytes(self.as_string().size() * sizeof(size_t));
     starts = character_starts(self.as_string());
   }
-  auto size = static_cast<int64_t>(self.is(Kind::string) ? starts.size() - 1 : self.as_list().size());
+  auto size =
+      static_cast<int64_t>(self.is(Kind::string) ? starts.size() - 1 : self.as_list().size());
   int64_t by = given(step) ? whole(step) : 1;
   if (by == 0) throw Fault{"the step of a slice is 0"};
   by = std::clamp<int64_t>(by, -(size + 1), size + 1);
@@ -245,7 +270,8 @@ Value slice_of(Budget& budget, const Value& self, const Value& start, const Valu
   if (self.is(Kind::string)) {
     if (by == 1) {
       to = std::max(from, to);
-      return Value::string(self.as_text().slice(starts[static_cast<size_t>(from)], starts[static_cast<size_t>(to)]));
+      return Value::string(
+          self.as_text().slice(starts[static_cast<size_t>(from)], starts[static_cast<size_t>(to)]));
     }
     MarkedText out;
     each([&](size_t i) { out.append(self.as_text(), starts[i], starts[i + 1]); });

@@ -22,8 +22,8 @@ void check_weight(int64_t weight) {
 }
 
 [[noreturn]] void no_order(const Value& a, const Value& b) {
-  throw Error("", std::string(a.kind_name()) + " and " + std::string(b.kind_name()) +
-                      " have no order");
+  throw Error("",
+              std::string(a.kind_name()) + " and " + std::string(b.kind_name()) + " have no order");
 }
 
 }  // namespace
@@ -78,14 +78,22 @@ double Value::number() const {
 bool Value::truth() const {
   switch (kind()) {
     case Kind::undefined:
-    case Kind::none: return false;
-    case Kind::boolean: return as_boolean();
-    case Kind::integer: return as_integer() != 0;
-    case Kind::real: return as_real() != 0;
-    case Kind::string: return !as_string().empty();
-    case Kind::list: return !as_list().empty();
-    case Kind::map: return !as_map().empty();
-    case Kind::object: return true;
+    case Kind::none:
+      return false;
+    case Kind::boolean:
+      return as_boolean();
+    case Kind::integer:
+      return as_integer() != 0;
+    case Kind::real:
+      return as_real() != 0;
+    case Kind::string:
+      return !as_string().empty();
+    case Kind::list:
+      return !as_list().empty();
+    case Kind::map:
+      return !as_map().empty();
+    case Kind::object:
+      return true;
   }
   return false;
 }
@@ -107,8 +115,9 @@ const Value* Value::find(const Value& key) const {
 }
 
 std::string_view Value::kind_name() const {
-  constexpr std::string_view names[] = {"undefined", "none",  "a boolean", "a whole number", "a number",
-                                        "a string",  "a list", "a map",    "an object"};
+  constexpr std::string_view names[] = {"undefined",      "none",     "a boolean",
+                                        "a whole number", "a number", "a string",
+                                        "a list",         "a map",    "an object"};
   return names[data_.index()];
 }
 
@@ -120,7 +129,8 @@ bool equal(const Value& a, const Value& b) {
   }
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
-    case Kind::string: return a.as_string() == b.as_string();
+    case Kind::string:
+      return a.as_string() == b.as_string();
     case Kind::list:
       return a.is_tuple() == b.is_tuple() &&
              std::equal(a.as_list().begin(), a.as_list().end(), b.as_list().begin(),
@@ -132,8 +142,10 @@ bool equal(const Value& a, const Value& b) {
         if (!other || !equal(value, *other)) return false;
       }
       return true;
-    case Kind::object: return a.as_object() == b.as_object();
-    default: return true;
+    case Kind::object:
+      return a.as_object() == b.as_object();
+    default:
+      return true;
   }
 }
 
@@ -188,7 +200,8 @@ void print_repr(const Value& value, MarkedText& out) {
   } else if (value.is(Kind::string)) {
     const std::string& text = value.as_string();
     bool content = value.as_text().marked();
-    char quote = text.find('\'') != std::string::npos && text.find('"') == std::string::npos ? '"' : '\'';
+    char quote =
+        text.find('\'') != std::string::npos && text.find('"') == std::string::npos ? '"' : '\'';
     std::string escaped(1, quote);
     for (char c : text) {
       auto u = static_cast<unsigned char>(c);
@@ -214,14 +227,22 @@ void print_repr(const Value& value, MarkedText& out) {
 MarkedText print(const Value& value) {
   using Kind = Value::Kind;
   switch (value.kind()) {
-    case Kind::undefined: return MarkedText("");
-    case Kind::none: return MarkedText("None");
-    case Kind::boolean: return MarkedText(value.as_boolean() ? "True" : "False");
-    case Kind::integer: return MarkedText(std::to_string(value.as_integer()));
-    case Kind::real: return MarkedText(print_real(value.as_real()));
-    case Kind::string: return value.as_text();
-    case Kind::object: throw Error("", "a macro, loop or namespace cannot be printed");
-    default: break;
+    case Kind::undefined:
+      return MarkedText("");
+    case Kind::none:
+      return MarkedText("None");
+    case Kind::boolean:
+      return MarkedText(value.as_boolean() ? "True" : "False");
+    case Kind::integer:
+      return MarkedText(std::to_string(value.as_integer()));
+    case Kind::real:
+      return MarkedText(print_real(value.as_real()));
+    case Kind::string:
+      return value.as_text();
+    case Kind::object:
+      throw Error("", "a macro, loop or namespace cannot be printed");
+    default:
+      break;
   }
   MarkedText out;
   print_repr(value, out);

@@ -35,14 +35,14 @@ class Value {
     int64_t weight = 0;
   };
   struct Map {
-    Entries entries;     // keys are unique; order of insertion
+    Entries entries;  // keys are unique; order of insertion
     int depth = 1;
     int64_t weight = 0;
   };
   static constexpr int kMaxDepth = 100;
   static constexpr int64_t kMaxWeight = int64_t{1} << 28;
 
-  Value() = default;     // undefined
+  Value() = default;  // undefined
   static Value none() { return Value(Data(None{})); }
   static Value boolean(bool b) { return Value(Data(b)); }
   static Value integer(int64_t i) { return Value(Data(i)); }
@@ -52,7 +52,9 @@ class Value {
   // Throw Error when nested more than kMaxDepth deep or heavier than kMaxWeight.
   static Value list(std::vector<Value> items, bool tuple = false);
   static Value map(Entries entries);
-  static Value object(std::shared_ptr<TemplateObject> object) { return Value(Data(std::move(object))); }
+  static Value object(std::shared_ptr<TemplateObject> object) {
+    return Value(Data(std::move(object)));
+  }
   // JSON text; strings in it are content if asked. Throws Error with the byte of the fault.
   static Value parse_json(std::string_view json, bool is_content, const std::string& where);
 
@@ -107,7 +109,7 @@ void print_repr(const Value& value, MarkedText& out);
 std::string print_real(double value);
 
 struct JsonStyle {
-  int64_t indent = -1;               // -1: one line
+  int64_t indent = -1;                               // -1: one line
   std::string item_separator, key_separator = ": ";  // "" means ", " on one line, "," when indented
   bool sort_keys = false;
   bool ascii = false;

@@ -1,6 +1,7 @@
 // Values from and to JSON text.
 #include <algorithm>
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "tessera/base/error.h"
@@ -16,16 +17,21 @@ Value from(const Json& json, bool content, int depth, const std::string& where) 
     throw Error(where, "JSON is nested more than " + std::to_string(Value::kMaxDepth) + " deep");
   }
   switch (json.type()) {
-    case Json::value_t::null: return Value::none();
-    case Json::value_t::boolean: return Value::boolean(json.get<bool>());
-    case Json::value_t::number_integer: return Value::integer(json.get<int64_t>());
+    case Json::value_t::null:
+      return Value::none();
+    case Json::value_t::boolean:
+      return Value::boolean(json.get<bool>());
+    case Json::value_t::number_integer:
+      return Value::integer(json.get<int64_t>());
     case Json::value_t::number_unsigned: {
       auto n = json.get<uint64_t>();
       if (n > INT64_MAX) return Value::real(static_cast<double>(n));
       return Value::integer(static_cast<int64_t>(n));
     }
-    case Json::value_t::number_float: return Value::real(json.get<double>());
-    case Json::value_t::string: return Value::string(json.get<std::string>(), content);
+    case Json::value_t::number_float:
+      return Value::real(json.get<double>());
+    case Json::value_t::string:
+      return Value::string(json.get<std::string>(), content);
     case Json::value_t::array: {
       std::vector<Value> items;
       items.reserve(json.size());
@@ -40,7 +46,8 @@ Value from(const Json& json, bool content, int depth, const std::string& where) 
       }
       return Value::map(std::move(entries));
     }
-    default: throw Error(where, "JSON of an unknown kind");
+    default:
+      throw Error(where, "JSON of an unknown kind");
   }
 }
 
@@ -53,15 +60,31 @@ class Writer {
   void write(const Value& value, int64_t level) {
     using Kind = Value::Kind;
     switch (value.kind()) {
-      case Kind::undefined: throw Error("", "an undefined value has no JSON");
-      case Kind::object: throw Error("", "a macro, loop or namespace has no JSON");
-      case Kind::none: out.append("null"); return;
-      case Kind::boolean: out.append(value.as_boolean() ? "true" : "false"); return;
-      case Kind::real: real(value.as_real()); return;
-      case Kind::integer: out.append(std::to_string(value.as_integer())); return;
-      case Kind::string: text(value.as_text()); return;
-      case Kind::list: list(value, level); return;
-      case Kind::map: map(value, level); return;
+      case Kind::undefined:
+        throw Error("", "an undefined value has no JSON");
+      case Kind::object:
+        throw Error("", "a macro, loop or namespace has no JSON");
+      case Kind::none:
+        out.append("null");
+        return;
+      case Kind::boolean:
+        out.append(value.as_boolean() ? "true" : "false");
+        return;
+      case Kind::real:
+        real(value.as_real());
+        return;
+      case Kind::integer:
+        out.append(std::to_string(value.as_integer()));
+        return;
+      case Kind::string:
+        text(value.as_text());
+        return;
+      case Kind::list:
+        list(value, level);
+        return;
+      case Kind::map:
+        map(value, level);
+        return;
     }
   }
 

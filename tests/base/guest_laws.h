@@ -2,10 +2,10 @@
 // expect_guest_laws<Interface>() and adds the laws of its own seam.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
@@ -13,7 +13,8 @@
 namespace tessera {
 
 template <class Interface>
-void expect_refused(const Guest<Interface>& guest, const std::string& key, const std::string& value) {
+void expect_refused(const Guest<Interface>& guest, const std::string& key,
+                    const std::string& value) {
   std::string name = guest.entry.name;
   Spec spec{name, {{key, value}}};
   SCOPED_TRACE(spec.text());
@@ -73,8 +74,10 @@ void expect_guest_laws() {
       if (option.type == "whole number") expect_refused(guest, option.key, "0.5");
       if (option.type == "number") expect_refused(guest, option.key, "nan");
       if (size_t to = option.range.find(" to "); to != std::string::npos) {
-        expect_refused(guest, option.key, std::to_string(std::stod(option.range.substr(to + 4)) + 1));
-        expect_refused(guest, option.key, std::to_string(std::stod(option.range.substr(0, to)) - 1));
+        expect_refused(guest, option.key,
+                       std::to_string(std::stod(option.range.substr(to + 4)) + 1));
+        expect_refused(guest, option.key,
+                       std::to_string(std::stod(option.range.substr(0, to)) - 1));
       } else if (option.range.starts_with("at least ")) {
         expect_refused(guest, option.key, std::to_string(std::stoll(option.range.substr(9)) - 1));
       }

@@ -1,10 +1,10 @@
 #include "tessera/base/progress.h"
 
-#include <gtest/gtest.h>
-
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace tessera {
 namespace {
@@ -43,7 +43,8 @@ TEST(Progress, ShowsShareRateAndRemainingTime) {
   screen.time = 10s;
   bar.advance(100);
   ASSERT_EQ(screen.writes.size(), 1u);
-  EXPECT_EQ(screen.writes[0], "\rwork [##........]  25%  100 items of 400 items, 10 items/s, 30 s left");
+  EXPECT_EQ(screen.writes[0],
+            "\rwork [##........]  25%  100 items of 400 items, 10 items/s, 30 s left");
 }
 
 TEST(Progress, BytesAreShownInDecimalUnits) {

@@ -1,11 +1,11 @@
 #include "tessera/base/random.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace tessera {
 namespace {
@@ -22,7 +22,8 @@ TEST(Philox, GivesThePublishedVectors) {
 }
 
 // Sum of (observed - expected)^2 / expected; `bound` is far in the tail for the cells used here.
-double chi_square(const std::vector<int64_t>& seen, const std::vector<double>& share, double draws) {
+double chi_square(const std::vector<int64_t>& seen, const std::vector<double>& share,
+                  double draws) {
   double sum = 0;
   for (size_t i = 0; i < seen.size(); ++i) {
     double expected = share[i] * draws;

@@ -1,9 +1,9 @@
 #include "tessera/decode/beam.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "tessera/base/guest.h"
 #include "tessera/decode/generate.h"
@@ -106,7 +106,9 @@ TEST(Beam, UnderAConstraintFindsTheBestAllowedText) {
 TEST(Beam, StopStringsEndABranch) {
   auto model = toy::markov(4, 2);
   auto out = generate(model, toy::letters(4), {0},
-                      {.decode = "beam:beams=3,n-best=3,until=all", .max_tokens = 8, .stop = {"ab", "ca", "bb", "cc"}});
+                      {.decode = "beam:beams=3,n-best=3,until=all",
+                       .max_tokens = 8,
+                       .stop = {"ab", "ca", "bb", "cc"}});
   for (const auto& text : {out.best.text, out.others[0].text}) {
     for (const char* stop : {"ab", "ca", "bb", "cc"}) EXPECT_EQ(text.find(stop), std::string::npos);
   }

@@ -1,13 +1,13 @@
 #include "tessera/decode/candidates.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
 
@@ -49,7 +49,8 @@ std::vector<double> only(std::vector<double> p, const std::set<size_t>& kept) {
   return p;
 }
 
-std::set<size_t> prefix(const std::vector<size_t>& order, const std::vector<double>& p, double mass) {
+std::set<size_t> prefix(const std::vector<size_t>& order, const std::vector<double>& p,
+                        double mass) {
   std::set<size_t> kept;
   double sum = 0;
   for (size_t i : order) {
@@ -60,9 +61,9 @@ std::set<size_t> prefix(const std::vector<size_t>& order, const std::vector<doub
   return kept;
 }
 
-// Draws from `filter` against the distribution that was computed on paper: chi-square over the cells
-// with an expectation of 5 or more, the others as one cell. The bound is five standard deviations
-// above the mean of the chi-square distribution. What has probability 0 is never drawn.
+// Draws from `filter` against the distribution that was computed on paper: chi-square over the
+// cells with an expectation of 5 or more, the others as one cell. The bound is five standard
+// deviations above the mean of the chi-square distribution. What has probability 0 is never drawn.
 void expect_distribution(const std::vector<float>& logits, const std::vector<double>& expected,
                          const std::function<void(Candidates&)>& filter) {
   Candidates candidates(static_cast<int64_t>(logits.size()));
@@ -103,7 +104,8 @@ TEST(Candidates, PlainSamplingFollowsTheSoftmax) {
 
 TEST(Candidates, TemperatureSharpensTheSoftmax) {
   for (double t : {0.3, 2.5}) {
-    expect_distribution(kLogits, softmax(kLogits, t), [=](Candidates& c) { c.apply_temperature(t); });
+    expect_distribution(kLogits, softmax(kLogits, t),
+                        [=](Candidates& c) { c.apply_temperature(t); });
   }
 }
 

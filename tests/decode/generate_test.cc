@@ -1,8 +1,8 @@
 #include "tessera/decode/generate.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "tests/decode/toy.h"
 
@@ -69,7 +69,8 @@ TEST(Generate, APromptThatLeavesNoRoomIsRefusedWithTheNumbers) {
   toy::FunctionModel model(2, [](const auto&) { return std::vector<float>{1, 0}; }, 8);
   auto tokenizer = words({"x", "y"});
   EXPECT_EQ(generate(model, tokenizer, {0, 0, 0, 0, 0}).best.ids.size(), 3u);
-  EXPECT_EQ(generate(model, tokenizer, {0}, {.max_tokens = 20, .context = -1}).best.ids.size(), 20u);
+  EXPECT_EQ(generate(model, tokenizer, {0}, {.max_tokens = 20, .context = -1}).best.ids.size(),
+            20u);
   try {
     generate(model, tokenizer, std::vector<TokenId>(8));
     FAIL();
@@ -98,7 +99,8 @@ TEST(Generate, ChunksOfThePromptChangeNothing) {
     std::vector<int64_t> progress;
     GenerateCallbacks callbacks;
     callbacks.prefill = [&](int64_t done, int64_t) { progress.push_back(done); };
-    EXPECT_EQ(generate(model, toy::letters(9), prompt, options, callbacks).best.ids, whole.best.ids);
+    EXPECT_EQ(generate(model, toy::letters(9), prompt, options, callbacks).best.ids,
+              whole.best.ids);
     EXPECT_EQ(progress.size(), static_cast<size_t>((7 + chunk - 1) / chunk));
     EXPECT_EQ(progress.back(), 7);
   }
@@ -164,8 +166,8 @@ TEST(Generate, LogProbabilitiesAreTheModelsOwn) {
 
 TEST(Generate, AConstraintEndsTheTextAndReportsTheMassItKept) {
   toy::FunctionModel model(4, [](const auto&) { return std::vector<float>{1, 3, 2, 3}; });
-  auto out = generate(model, toy::letters(4), {0},
-                      {.constrain = "choice:texts=ac|ab", .top_logprobs = 0});
+  auto out =
+      generate(model, toy::letters(4), {0}, {.constrain = "choice:texts=ac|ab", .top_logprobs = 0});
   EXPECT_EQ(out.best.text, "ab");
   EXPECT_EQ(out.best.finish, Finish::constraint);
   double total = std::exp(1.0) + 2 * std::exp(3.0) + std::exp(2.0);
@@ -177,8 +179,8 @@ TEST(Generate, AConstraintEndsTheTextAndReportsTheMassItKept) {
 TEST(Generate, AStopTokenWaitsUntilTheConstraintIsComplete) {
   // Likes to stop, then to go on.
   toy::FunctionModel model(4, [](const auto&) { return std::vector<float>{1, 0, 0, 5}; });
-  auto out = generate(model, toy::letters(4), {0},
-                      {.constrain = "choice:texts=ab|abc", .stop_ids = {3}});
+  auto out =
+      generate(model, toy::letters(4), {0}, {.constrain = "choice:texts=ab|abc", .stop_ids = {3}});
   EXPECT_EQ(out.best.text, "ab");
   EXPECT_EQ(out.best.finish, Finish::stop);
 }

@@ -1,9 +1,9 @@
 #include "tessera/decode/sample.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tessera/base/guest.h"
 #include "tessera/decode/generate.h"
@@ -88,7 +88,8 @@ TEST(Sample, TopKOfAllAndTopPOfOneIsPlainSampling) {
 TEST(Sample, TextsOfDifferentSeedsDiffer) {
   auto model = toy::markov(12, 3);
   auto run = [&](uint64_t seed) {
-    return generate(model, toy::letters(12), {1}, {.decode = "sample", .max_tokens = 50, .seed = seed})
+    return generate(model, toy::letters(12), {1},
+                    {.decode = "sample", .max_tokens = 50, .seed = seed})
         .best.ids;
   };
   EXPECT_NE(run(1), run(2));
@@ -115,8 +116,7 @@ TEST(Sample, WholeTextsFollowTheModel) {
   ASSERT_GT(total, 5000);
   toy::ListPast past;
   std::vector<float> row(5);
-  CausalModel::Item item{.past = &past, .ids = {}, .parents = {}, .logits = row,
-                         .wanted = 1};
+  CausalModel::Item item{.past = &past, .ids = {}, .parents = {}, .logits = row, .wanted = 1};
   std::vector<TokenId> zero = {0};
   item.ids = zero;
   model.forward({&item, 1});

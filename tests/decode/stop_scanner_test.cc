@@ -1,9 +1,9 @@
 #include "tessera/decode/stop_scanner.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <gtest/gtest.h>
 
 #include "tessera/base/random.h"
 

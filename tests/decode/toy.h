@@ -109,7 +109,8 @@ inline FunctionModel markov(int64_t vocabulary, int seed, double spread = 2) {
     std::vector<float> row(static_cast<size_t>(vocabulary));
     for (size_t i = 0; i < row.size(); ++i) {
       double x = std::sin(12.9898 * static_cast<double>(ids.back() + 1) +
-                          78.233 * static_cast<double>(i + 1) + 37.719 * seed) * 43758.5453;
+                          78.233 * static_cast<double>(i + 1) + 37.719 * seed) *
+                 43758.5453;
       row[i] = static_cast<float>(spread * (x - std::floor(x)));
     }
     return row;
@@ -123,7 +124,8 @@ inline FunctionModel clocked(int64_t vocabulary, int seed, double spread = 2) {
     for (size_t i = 0; i < row.size(); ++i) {
       double x = std::sin(12.9898 * static_cast<double>(ids.back() + 1) +
                           78.233 * static_cast<double>(i + 1) + 37.719 * seed +
-                          4.1414 * static_cast<double>(ids.size())) * 43758.5453;
+                          4.1414 * static_cast<double>(ids.size())) *
+                 43758.5453;
       row[i] = static_cast<float>(spread * (x - std::floor(x)));
     }
     return row;

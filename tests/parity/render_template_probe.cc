@@ -2,6 +2,7 @@
 // {"template", "messages", "tools", "arguments", "bos_token", "eos_token", "add_generation_prompt",
 // "now"}; each line of standard output is {"text", "content"} or {"error"}.
 #include <iostream>
+
 #include <nlohmann/json.hpp>
 
 #include "tessera/base/error.h"
@@ -15,7 +16,9 @@ int main() {
     Json out;
     try {
       Value in = Value::parse_json(line, false, "standard input");
-      auto text = [&](const char* key) { return in.find(key) ? in.find(key)->as_string() : std::string(); };
+      auto text = [&](const char* key) {
+        return in.find(key) ? in.find(key)->as_string() : std::string();
+      };
       Chat chat;
       chat.messages = *in.find("messages");
       if (in.find("tools")) chat.tools = *in.find("tools");
