@@ -79,6 +79,7 @@ Json tokenizer_of(const ModelFiles& model) {
 Json memory_of(const MemoryPlan& plan) {
   return {{"program", plan.program},
           {"weights", plan.weights},
+          {"mapped", plan.mapped},
           {"cache_per_token", plan.cache_per_token},
           {"scratch", plan.scratch},
           {"context", plan.context},
@@ -190,6 +191,8 @@ void print_table(const ModelFiles& model, const MemoryPlan& plan) {
   fmt::print("\nmemory\n");
   line("  program", fmt::format("{:>10}", human_bytes(plan.program)));
   line("  weights", fmt::format("{:>10}", human_bytes(plan.weights)));
+  line("  mapped",
+       fmt::format("{:>10}   embedding rows and metadata, in the file", human_bytes(plan.mapped)));
   line("  scratch", fmt::format("{:>10}", human_bytes(plan.scratch)));
   if (d.decoder) {
     line("  cache",

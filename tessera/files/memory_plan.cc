@@ -15,8 +15,10 @@ constexpr int64_t kMegabyte = 1 << 20;
 constexpr int64_t kProgram = 12 * kMegabyte;
 constexpr int64_t kVocabularyEntry = 160;
 // Rows of a prompt that pass through the layers together, and bytes of a cached number.
-constexpr int64_t kChunkRows = 256;
+constexpr int64_t kChunkRows = 516;
 constexpr int64_t kCacheBytes = 2;
+// Touching a mapped row makes this much of the file resident.
+constexpr int64_t kFaultAround = 64 << 10;
 // Cache blocks pad a head to a multiple of this.
 constexpr int64_t kHeadPadding = 16;
 
@@ -38,6 +40,32 @@ int64_t first_number(const std::string& path) {
   int64_t value = -1;
   file >> value;
   return file ? value : -1;
+}
+
+// Tables that are read row by row where they lie. A tied one was read whole when it was packed.
+int64_t mapped_tables(const ModelFiles& model, int64_t context) {
+  const ModelDescription& d = model.description;
+  int64_t bytes = 0;
+  for (Part part : {Part::token_embedding, Part::position_embedding}) {
+    const auto size = static_cast<int64_t>(model.checkpoint->weight({part, -1, -1}).data.size());
+    bytes += is_packed(d, part) ? size : std::min(size, context * kFaultAround);
+  }
+  return bytes;
+}
+
+int64_t metadata_bytes(const ModelFiles& model) {
+  if (!model.gguf) return 0;
+  auto bytes = static_cast<int64_t>(model.gguf->file_bytes());
+  for (const StoredTensor& t : model.tensors) bytes -= static_cast<int64_t>(t.data.size());
+  return std::max<int64_t>(0, bytes);
+}
+
+// fp32 values that one row of a chunk holds at once: residual, norm, sums, query and result, key
+// and value, gate and up, and the 8-bit copies that quantised matrices read (1.5 bytes a value).
+int64_t row_bytes(const ModelDescription& d, int64_t head) {
+  const int64_t queries = d.heads * head, keys = d.kv_heads * head;
+  return 4 * (4 * d.width + 2 * queries + 2 * keys + 2 * d.ffn_width) +
+         3 * (2 * d.width + d.ffn_width) / 2;
 }
 
 }  // namespace
@@ -67,16 +95,18 @@ MemoryPlan plan_memory(const ModelFiles& model, int64_t context, int64_t availab
   plan.context = context > 0 ? context : d.context;
   plan.program = kProgram + d.vocabulary * kVocabularyEntry;
   plan.weights = packed_weight_bytes(d, *model.checkpoint);
+  plan.mapped = mapped_tables(model, plan.context) + metadata_bytes(model);
   const int64_t head = (d.head_width + kHeadPadding - 1) / kHeadPadding * kHeadPadding;
   plan.cache_per_token = d.decoder ? 2 * d.layers * d.kv_heads * head * kCacheBytes : 0;
-  const int64_t row = 6 * d.width + 3 * d.heads * head + 2 * d.kv_heads * head + 3 * d.ffn_width;
-  plan.scratch = kChunkRows * row * 4 + (d.decoder ? d.vocabulary * 4 : 0);
-  const int64_t fixed = plan.program + plan.weights + plan.scratch;
-  plan.peak = fixed + plan.context * plan.cache_per_token;
-  if (available > fixed) {
-    plan.longest_context =
-        plan.cache_per_token > 0 ? (available - fixed) / plan.cache_per_token : d.context;
-  }
+  // A prompt's vectors, sines and cosines.
+  const int64_t prompt_row = 4 * (d.width + d.rotary_width);
+  const int64_t chunk =
+      std::min(kChunkRows, plan.context) * row_bytes(d, head) + (d.decoder ? d.vocabulary * 4 : 0);
+  plan.scratch = chunk + plan.context * prompt_row;
+  const int64_t fixed = plan.program + plan.weights + plan.mapped + chunk;
+  const int64_t per_token = plan.cache_per_token + prompt_row;
+  plan.peak = fixed + plan.context * per_token;
+  if (available > fixed) plan.longest_context = (available - fixed) / per_token;
   return plan;
 }
 

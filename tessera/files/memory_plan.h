@@ -9,10 +9,11 @@ namespace tessera {
 
 // Sizes in bytes of what stays resident.
 struct MemoryPlan {
-  int64_t program = 0;          // code, libraries, vocabulary
-  int64_t weights = 0;          // as the engine packs them; the file's own pages are given back
+  int64_t program = 0;  // code, libraries, vocabulary
+  int64_t weights = 0;  // as the engine packs them
+  int64_t mapped = 0;   // pages of the file that stay: metadata, rows of the embedding table
   int64_t cache_per_token = 0;  // keys and values of one token, all layers
-  int64_t scratch = 0;          // activations of one chunk of a prompt, logits
+  int64_t scratch = 0;          // activations of one chunk of a prompt, the vectors of a whole one
   int64_t context = 0;          // tokens that `peak` counts
   int64_t peak = 0;             // all of it together
   int64_t available = 0;        // free memory that was planned for
