@@ -73,7 +73,8 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
   return found;
 }
 
-void AddedTokenMatcher::split(std::string_view whole, ByteRange part, bool special,
+void AddedTokenMatcher::split(std::string_view whole, ByteRange part,
+                              const std::function<bool(ByteRange)>& special,
                               std::vector<AddedMatch>& out) const {
   std::string_view text = whole.substr(part.begin, part.size());
   auto give = [&](size_t begin, size_t end, TokenId id) {
@@ -93,7 +94,7 @@ void AddedTokenMatcher::split(std::string_view whole, ByteRange part, bool speci
     }
     size_t begin = at, end = at + token->content.size();
     at = end;
-    if (token->special && !special) continue;
+    if (token->special && !special({part.begin + begin, part.begin + end})) continue;
     if (token->single_word &&
         (ends_with_word(text.substr(0, begin)) || starts_with(word(), text.substr(end)))) {
       continue;

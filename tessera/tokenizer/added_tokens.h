@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,9 +33,9 @@ class AddedTokenMatcher {
  public:
   // Which tokens to look for; empty contents are never found.
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens = {});
-  // Appends the parts of text[part] in order. Unless `special`, special tokens stay text.
-  void split(std::string_view text, ByteRange part, bool special,
-             std::vector<AddedMatch>& out) const;
+  // Appends the parts of text[part] in order. Special tokens stay text where `special` says no.
+  void split(std::string_view text, ByteRange part,
+             const std::function<bool(ByteRange)>& special, std::vector<AddedMatch>& out) const;
   bool empty() const { return tokens_.empty(); }
 
  private:

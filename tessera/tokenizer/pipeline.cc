@@ -1,5 +1,6 @@
 #include "tessera/tokenizer/pipeline.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -79,11 +80,11 @@ class Pipeline : public Tokenizer {
     auto scratch = pool_.take();
     int32_t piece = 0;
     scratch->raw.clear();
-    raw_.split(text, {0, text.size()}, options.special_in_text, scratch->raw);
+    const auto special = [&](ByteRange r) { return may_be_special(span_in(r), options); };
+    raw_.split(text, {0, text.size()}, special, scratch->raw);
     for (const AddedMatch& part : scratch->raw) {
       if (part.id >= 0) {
-        add(part.id, {static_cast<int64_t>(part.range.begin), static_cast<int64_t>(part.range.end)},
-            piece++, options.origin, out);
+        add(part.id, span_in(part.range), piece++, options, out);
       } else {
         encode_text(text, part.range, options, *scratch, piece, out);
       }
@@ -132,7 +133,26 @@ class Pipeline : public Tokenizer {
     return static_cast<size_t>(id) < special_.size() && special_[static_cast<size_t>(id)];
   }
 
-  static void add(TokenId id, ByteSpan span, int32_t piece, TokenOrigin origin, Encoding& out) {
+  static ByteSpan span_in(ByteRange r) {
+    return {static_cast<int64_t>(r.begin), static_cast<int64_t>(r.end)};
+  }
+
+  // Whether any byte of the span is a person's, in a text that a template wrote.
+  static bool in_content(ByteSpan span, const EncodeOptions& options) {
+    auto after = [](int64_t begin, const ByteSpan& c) { return begin < c.end; };
+    auto it = std::upper_bound(options.content.begin(), options.content.end(), span.begin, after);
+    return it != options.content.end() && it->begin < span.end;
+  }
+  static bool may_be_special(ByteSpan span, const EncodeOptions& options) {
+    return options.special_in_text && !in_content(span, options);
+  }
+
+  static void add(TokenId id, ByteSpan span, int32_t piece, const EncodeOptions& options,
+                  Encoding& out) {
+    append(id, span, piece,
+           in_content(span, options) ? TokenOrigin::content : options.origin, out);
+  }
+  static void append(TokenId id, ByteSpan span, int32_t piece, TokenOrigin origin, Encoding& out) {
     out.ids.push_back(id);
     out.spans.push_back(span);
     out.pre_tokens.push_back(piece);
@@ -140,7 +160,7 @@ class Pipeline : public Tokenizer {
   }
 
   static void frame(const std::vector<TokenId>& ids, int64_t at, Encoding& out) {
-    for (TokenId id : ids) add(id, {at, at}, -1, TokenOrigin::template_text, out);
+    for (TokenId id : ids) append(id, {at, at}, -1, TokenOrigin::template_text, out);
   }
 
   // A stretch of text between added tokens of the raw text.
@@ -158,10 +178,11 @@ class Pipeline : public Tokenizer {
       return encode_pieces(tokens, options, scratch, piece, out);
     }
     scratch.inner.clear();
-    normalised_.split(tokens.text.text(), {0, size}, options.special_in_text, scratch.inner);
+    const auto special = [&](ByteRange r) { return may_be_special(span_of(tokens.text, r), options); };
+    normalised_.split(tokens.text.text(), {0, size}, special, scratch.inner);
     for (const AddedMatch& part : scratch.inner) {
       if (part.id >= 0) {
-        add(part.id, span_of(tokens.text, part.range), piece++, options.origin, out);
+        add(part.id, span_of(tokens.text, part.range), piece++, options, out);
         continue;
       }
       if (part.range == ByteRange{0, size}) {
@@ -182,19 +203,20 @@ class Pipeline : public Tokenizer {
   void encode_pieces(PreTokens& tokens, const EncodeOptions& options, Scratch& scratch,
                      int32_t& piece, Encoding& out) const {
     if (parts_.pre_tokenizer) parts_.pre_tokenizer->split(tokens);
-    WordCache& cache = scratch.caches[options.special_in_text ? 1 : 0];
     std::string_view text = tokens.text.text();
     std::vector<ModelToken>& found = scratch.tokens;
     for (ByteRange range : tokens.pieces) {
       found.clear();
       std::string_view bytes = text.substr(range.begin, range.size());
+      const bool special = may_be_special(span_of(tokens.text, range), options);
+      WordCache& cache = scratch.caches[special ? 1 : 0];
       if (!cache.find(bytes, found)) {
-        parts_.model->encode(bytes, options.special_in_text, found);
+        parts_.model->encode(bytes, special, found);
         cache.insert(bytes, found);
       }
       for (const ModelToken& t : found) {
         add(t.id, span_of(tokens.text, {range.begin + t.begin, range.begin + t.end}), piece,
-            options.origin, out);
+            options, out);
       }
       ++piece;
     }

@@ -54,6 +54,9 @@ struct EncodeOptions {
   bool add_template = true;      // BOS, [CLS] .. [SEP]: what the file's post-processor adds
   bool special_in_text = false;  // control tokens written in the text become control ids
   TokenOrigin origin = TokenOrigin::content;
+  // Ascending ranges of the text that a person wrote, within a text that a template wrote: there
+  // control tokens stay text whatever special_in_text says, and origins are content.
+  std::span<const ByteSpan> content = {};
 };
 
 // Tokens of a text, as arrays of equal length.

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tessera/files/model.h"
-#include "tessera/network/network.h"
+#include "tessera/network/engine.h"
 
 namespace tessera::test {
 

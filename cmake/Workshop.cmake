@@ -1,0 +1,30 @@
+# libtessera-workshop.so: what needs gradients or a graphics processor. libtorch comes from an
+# unpacked torch wheel; its libraries are imported by path, because the wheel's own CMake package
+# would ask for the compiler's CUDA.
+if(NOT TESSERA_TORCH_DIR)
+  set(TESSERA_TORCH_DIR ${PROJECT_SOURCE_DIR}/build/torch/torch)
+endif()
+foreach(file lib/libc10.so lib/libtorch_cpu.so include/ATen/ATen.h)
+  if(NOT EXISTS ${TESSERA_TORCH_DIR}/${file})
+    message(FATAL_ERROR "TESSERA_WORKSHOP needs libtorch: ${TESSERA_TORCH_DIR}/${file} is missing. "
+                        "scripts/setup.sh --workshop fetches it.")
+  endif()
+endforeach()
+
+add_library(tessera_torch INTERFACE)
+target_include_directories(tessera_torch SYSTEM INTERFACE ${TESSERA_TORCH_DIR}/include
+                           ${TESSERA_TORCH_DIR}/include/torch/csrc/api/include)
+target_link_libraries(tessera_torch INTERFACE ${TESSERA_TORCH_DIR}/lib/libtorch_cpu.so
+                      ${TESSERA_TORCH_DIR}/lib/libc10.so)
+target_link_options(tessera_torch INTERFACE -Wl,--allow-shlib-undefined)
+
+file(GLOB_RECURSE workshop_sources CONFIGURE_DEPENDS
+     ${PROJECT_SOURCE_DIR}/tessera/torch/*.cc
+     ${PROJECT_SOURCE_DIR}/tessera/train/*.cc
+     ${PROJECT_SOURCE_DIR}/tessera/transplant/*.cc)
+add_library(tessera_workshop SHARED ${workshop_sources})
+set_target_properties(tessera_workshop PROPERTIES OUTPUT_NAME tessera-workshop
+  BUILD_RPATH "${TESSERA_TORCH_DIR}/lib" INSTALL_RPATH "$ORIGIN;${TESSERA_TORCH_DIR}/lib")
+target_link_libraries(tessera_workshop PUBLIC tessera tessera_torch PRIVATE tessera_flags fmt::fmt)
+target_precompile_headers(tessera_workshop PRIVATE <ATen/ATen.h>)
+install(TARGETS tessera_workshop LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Writes a seed corpus for every fuzz target: fuzz_seeds.py OUT makes OUT/TARGET/*.
+
+A function per target, named as the target, gives (name, bytes) pairs.
+"""
+
+import json
+import pathlib
+import struct
+import sys
+
+
+def _string(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def _gguf(version, metadata, tensors, alignment=32):
+    """metadata: (key, type number, encoded value); tensors: (name, shape, type number, bytes)."""
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
+    for key, kind, value in metadata:
+        out += _string(key) + struct.pack("<I", kind) + value
+    offset = 0
+    for name, shape, kind, data in tensors:
+        out += _string(name) + struct.pack("<I", len(shape))
+        out += b"".join(struct.pack("<Q", size) for size in shape)
+        out += struct.pack("<IQ", kind, offset)
+        offset += -(-len(data) // alignment) * alignment
+    pad = lambda data: data + b"\0" * (-len(data) % alignment)
+    return pad(out) + b"".join(pad(data) for _, _, _, data in tensors)
+
+
+def _every_value_type():
+    array = lambda kind, count, data: struct.pack("<IQ", kind, count) + data
+    return [
+        ("u8", 0, b"\1"), ("i8", 1, b"\xff"), ("u16", 2, b"\1\0"), ("i16", 3, b"\1\0"),
+        ("u32", 4, struct.pack("<I", 7)), ("i32", 5, struct.pack("<i", -7)),
+        ("f32", 6, struct.pack("<f", 0.5)), ("bool", 7, b"\1"), ("string", 8, _string("text")),
+        ("strings", 9, array(8, 2, _string("a") + _string("b"))),
+        ("numbers", 9, array(6, 2, struct.pack("<ff", 1, 2))),
+        ("nested", 9, array(9, 1, array(0, 2, b"\1\2"))),
+        ("u64", 10, struct.pack("<Q", 1 << 40)), ("i64", 11, struct.pack("<q", -1)),
+        ("f64", 12, struct.pack("<d", 0.25))]
+
+
+def _tiny_gguf(architecture, experts=0):
+    width, heads, ffn, vocabulary = 4, 2, 6, 3
+    number = lambda key, value: (f"{architecture}.{key}", 4, struct.pack("<I", value))
+    metadata = [("general.architecture", 8, _string(architecture)),
+                number("context_length", 16), number("embedding_length", width),
+                number("block_count", 1), number("feed_forward_length", ffn),
+                number("attention.head_count", heads)]
+    if experts:
+        metadata += [number("expert_count", experts), number("expert_used_count", 1)]
+    floats = lambda name, *shape: (name, shape, 0, struct.pack(
+        f"<{_product(shape)}f", *range(_product(shape))))
+    tensors = [floats("token_embd.weight", width, vocabulary), floats("output_norm.weight", width)]
+    for name, shape in {"attn_norm": (width,), "attn_q": (width, width), "attn_k": (width, width),
+                        "attn_v": (width, width), "attn_output": (width, width),
+                        "ffn_norm": (width,)}.items():
+        tensors.append(floats(f"blk.0.{name}.weight", *shape))
+    many = (experts,) if experts else ()
+    suffix = "_exps" if experts else ""
+    tensors += [floats(f"blk.0.ffn_gate{suffix}.weight", width, ffn, *many),
+                floats(f"blk.0.ffn_up{suffix}.weight", width, ffn, *many),
+                floats(f"blk.0.ffn_down{suffix}.weight", ffn, width, *many)]
+    if experts:
+        tensors.append(floats("blk.0.ffn_gate_inp.weight", width, experts))
+    return _gguf(3, metadata, tensors)
+
+
+def _product(shape):
+    out = 1
+    for size in shape:
+        out *= size
+    return out
+
+
+def gguf_fuzz():
+    yield "values", _gguf(3, _every_value_type(), [("t", (32,), 2, bytes(18))])
+    yield "version2", _gguf(2, [], [("t", (4, 2), 1, bytes(16))])
+    for architecture in ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "olmo2",
+                         "gpt2", "gptneox", "bloom", "falcon", "bert"):
+        yield architecture, _tiny_gguf(architecture)
+    yield "experts", _tiny_gguf("llama", experts=2)
+
+
+def safetensors_fuzz():
+    def encode(header, data):
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
+    yield "empty", encode({}, b"")
+    yield "two", encode({"__metadata__": {"format": "pt"},
+                         "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
+                         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [8, 14]}}, bytes(14))
+    yield "scalar", encode({"a": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}}, bytes(8))
+
+
+def config_json_fuzz():
+    sizes = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
+             "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
+    more = {
+        "llama": {"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+                                   "high_freq_factor": 4,
+                                   "original_max_position_embeddings": 32}},
+        "yarn": {"rope_parameters": {"rope_type": "yarn", "factor": 4, "rope_theta": 1e4}},
+        "longrope": {"rope_scaling": {"type": "su", "short_factor": [1] * 4,
+                                      "long_factor": [2] * 4}},
+        "smollm3": {"no_rope_layers": [1, 1, 0]},
+        "gemma3_text": {"rope_parameters": {"full_attention": {"rope_theta": 1e6},
+                                            "sliding_attention": {"rope_theta": 1e4}}},
+        "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8},
+        "tessera": {"tessera": {"heads": 2, "activation": "relu"}},
+        "layers": {"layer_types": ["full_attention", "sliding_attention", "full_attention"],
+                   "sliding_window": 8},
+    }
+    for name, keys in more.items():
+        yield name, json.dumps(dict(sizes, **keys)).encode()
+    yield "gpt2", json.dumps({"vocab_size": 96, "n_embd": 32, "n_layer": 3, "n_head": 4}).encode()
+    yield "opt", json.dumps(dict(sizes, ffn_dim=48, word_embed_proj_dim=16)).encode()
+    yield "bert", json.dumps(dict(sizes, type_vocab_size=2, embedding_size=16)).encode()
+
+
+TARGETS = [gguf_fuzz, safetensors_fuzz, config_json_fuzz]
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for target in TARGETS:
+        folder = pathlib.Path(sys.argv[1]) / target.__name__
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in target():
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+#include "tessera/torch/torch_network.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/network/tiny_model.h"
+#include "tests/network/variants.h"
+
+namespace tessera {
+namespace {
+
+using test::random_ids;
+using test::run_pieces;
+using test::tiny_description;
+using test::tiny_model;
+
+// Both execute one graph; 1e-3 is what DESIGN promises, they differ by the order of their sums.
+TEST(TorchNetwork, AgreesWithTheEngineForEveryVariant) {
+  for (const test::Variant& v : test::variants()) {
+    SCOPED_TRACE(v.name);
+    const ModelFiles model = tiny_model(test::described(v), 31);
+    const auto ids = random_ids(4, 40, model.description.vocabulary);
+    auto engine = load_network(model);
+    TorchNetwork torch(model);
+    const auto want = run_pieces(*engine, ids, {25, 1, 1});
+    for (const std::vector<int64_t>& cut : {std::vector<int64_t>{}, {25, 1, 1}}) {
+      if (!model.description.decoder && !cut.empty()) continue;
+      const auto got = run_pieces(torch, ids, cut);
+      const auto straight = model.description.decoder ? want : run_pieces(*engine, ids, {});
+      for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], straight[i], 1e-3 * std::max(1.f, std::fabs(straight[i]))) << i;
+    }
+  }
+}
+
+TEST(TorchNetwork, ServesThePoliciesOfTheEngine) {
+  const ModelFiles model = tiny_model(tiny_description(), 32);
+  const auto ids = random_ids(5, 60, 96);
+  auto engine = load_network(model);
+  TorchNetwork torch(model);
+  const auto want = run_pieces(*engine, ids, {30}, "streaming:sinks=2,local=11");
+  const auto got = run_pieces(torch, ids, {30}, "streaming:sinks=2,local=11");
+  for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-3) << i;
+}
+
+// The gradient of output i with respect to input j is exactly zero where the mask hides j from i.
+TEST(TorchNetwork, GradientsStopAtTheMask) {
+  ModelDescription d = tiny_description();
+  d.layers = 1;
+  d.layer.resize(1);
+  for (int64_t window : {0, 4}) {
+    d.layer[0].window = window;
+    TorchNetwork torch(tiny_model(d, 33));
+    const int64_t n = 9;
+    at::Tensor vectors = at::randn({n, d.width}).requires_grad_(true);
+    const auto out = torch.run(vectors, at::arange(n), nullptr);
+    for (int64_t i = 0; i < n; ++i) {
+      vectors.mutable_grad() = at::Tensor();
+      out.logits[i].sum().backward({}, true);
+      const at::Tensor size = vectors.grad().abs().sum(1);
+      for (int64_t j = 0; j < n; ++j) {
+        const bool seen = j <= i && (window == 0 || j > i - window);
+        EXPECT_EQ(size[j].item<float>() != 0, seen) << i << " " << j;
+      }
+    }
+  }
+}
+
+// Oracle: central differences of the loss in the direction of a random change of each parameter.
+TEST(TorchNetwork, GradientsAreThoseOfTheLoss) {
+  for (const test::Variant& v : test::variants()) {
+    SCOPED_TRACE(v.name);
+    const ModelDescription d = test::described(v);
+    if (!d.decoder || d.experts > 0) continue;   // a router's choice has no derivative
+    TorchNetwork torch(tiny_model(d, 34));
+    const auto ids = random_ids(6, 12, d.vocabulary);
+    at::Tensor t = at::empty({12}, at::kLong);
+    for (int64_t i = 0; i < 12; ++i) t[i] = ids[static_cast<size_t>(i)];
+    auto loss = [&] {
+      const auto out = torch.run(torch.embed(t), at::arange(12), nullptr);
+      return at::cross_entropy_loss(out.logits.narrow(0, 0, 11).to(at::kDouble), t.narrow(0, 1, 11));
+    };
+    for (const auto& [name, parameter] : torch.parameters()) at::Tensor(parameter).requires_grad_(true);
+    loss().backward();
+    size_t moved = 0;
+    for (const auto& [name, parameter] : torch.parameters()) {
+      at::Tensor p = parameter;
+      if (!p.grad().defined()) continue;
+      c10::NoGradGuard no_gradients;
+      const at::Tensor change = at::randn_like(p);
+      const double step = 1e-2 / change.norm().item<double>();
+      const at::Tensor kept = p.detach().clone();
+      p.add_(change, step);
+      const double up = loss().item<double>();
+      p.copy_(kept - change * step);
+      const double down = loss().item<double>();
+      p.copy_(kept);
+      const double slope = (p.grad() * change).sum().item<double>();
+      EXPECT_NEAR((up - down) / (2 * step), slope, 0.02 * std::fabs(slope) + 0.02) << name;
+      ++moved;
+    }
+    EXPECT_GT(moved, 10u);
+  }
+}
+
+}  // namespace
+}  // namespace tessera
