@@ -137,7 +137,46 @@ def template_fuzz():
     return [(f"template{i}", text.encode()) for i, text in enumerate(tags)]
 
 
-TARGETS = [gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz]
+
+def tokenizer_json_fuzz():
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    added = [dict(flags, id=300, content="<s>", lstrip=True, rstrip=True, special=True),
+             dict(flags, id=301, content="word", single_word=True, normalized=True, special=False)]
+    letters = {chr(c): c for c in range(32, 127)}
+    pairs = {"type": "BPE", "merges": ["a b", ["ab", "c"]], "unk_token": "?", "fuse_unk": True, "byte_fallback": True,
+             "vocab": dict(letters, ab=200, abc=201, **{"<0x0A>": 202, "\u2581": 203})}
+    words = {"type": "WordPiece", "vocab": {"[UNK]": 0, "ab": 1, "##c": 2}, "unk_token": "[UNK]",
+             "continuing_subword_prefix": "##", "max_input_chars_per_word": 10}
+    split = lambda behavior: {
+        "type": "Split", "pattern": {"Regex": "(?i:'s)|\\p{L}+|\\s+(?!\\S)|[^a-z]{1,3}?"},
+        "behavior": behavior, "invert": False}
+    space = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+    frame = {"type": "TemplateProcessing", "pair": [],
+             "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+             "special_tokens": {"<s>": {"id": "<s>", "ids": [300], "tokens": ["<s>"]}}}
+    several = lambda member, *parts: {"type": "Sequence", member: list(parts)}
+    plain = lambda *types: [{"type": t} for t in types]
+    mark = {"type": "Metaspace", "replacement": "\u2581"}
+    files = {
+        "bytes": dict(pre_tokenizer=several("pretokenizers", split("Isolated"), {"type": "ByteLevel"}),
+                      decoder={"type": "ByteLevel"}, model=dict(pairs, byte_fallback=False)),
+        "marks": dict(normalizer=several("normalizers", {"type": "Prepend", "prepend": "\u2581"}, space),
+                      post_processor=frame, model=pairs,
+                      decoder=several("decoders", *plain("ByteFallback", "Fuse"),
+                                      {"type": "Strip", "content": " ", "start": 1, "stop": 0})),
+        "metaspace": dict(pre_tokenizer=dict(mark, prepend_scheme="first"), decoder=mark, model=pairs),
+        "words": dict(normalizer={"type": "BertNormalizer"}, pre_tokenizer={"type": "BertPreTokenizer"},
+                      decoder={"type": "WordPiece", "prefix": "##", "cleanup": True}, model=words),
+        "many": dict(normalizer=several("normalizers", *plain("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip",
+                                                              "StripAccents")),
+                     pre_tokenizer=several("pretokenizers", *plain("Digits", "Punctuation", "Whitespace"),
+                                           split("MergedWithNext"), split("Contiguous")),
+                     model=pairs)}
+    for name, parts in files.items():
+        yield name, json.dumps(dict(parts, added_tokens=added), ensure_ascii=False).encode()
+
+
+TARGETS = [gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
 
 
 def main():

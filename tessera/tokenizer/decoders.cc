@@ -9,10 +9,15 @@ namespace tessera {
 namespace {
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  if (from.empty()) return;
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
+  size_t at = from.empty() ? std::string::npos : text.find(from);
+  if (at == std::string::npos) return;
+  std::string out;
+  size_t done = 0;
+  for (; at != std::string::npos; at = text.find(from, done)) {
+    out.append(text, done, at - done).append(to);
+    done = at + from.size();
   }
+  text = out.append(text, done);
 }
 
 // The space that was put between words does not belong in front of these.
@@ -138,9 +143,13 @@ class ReplaceDecoder : public Decoder {
     for (std::string& p : pieces) {
       matches.clear();
       pattern_.find_all(p, {0, p.size()}, Reading::utf8, matches);
-      for (size_t i = matches.size(); i-- > 0;) {
-        p.replace(matches[i].begin, matches[i].size(), content_);
+      std::string out;
+      size_t done = 0;
+      for (ByteRange m : matches) {
+        out.append(p, done, m.begin - done).append(content_);
+        done = m.end;
       }
+      p = out.append(p, done);
     }
   }
   bool local() const override { return one_unit_; }

@@ -33,6 +33,8 @@ class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
   virtual void split(PreTokens& tokens) const = 0;
+  // Whether it can work on text whose bytes are read so.
+  virtual bool accepts(Reading) const { return true; }
   // How the bytes are read once this part has run.
   virtual Reading reading_after(Reading before) const { return before; }
 };

@@ -1,6 +1,5 @@
 #include "tessera/tokenizer/piece_table.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -47,7 +46,8 @@ bool PieceTable::insert(std::string_view text, TokenId id) {
   entries_.push_back({bytes_.size(), static_cast<uint32_t>(text.size()), id});
   bytes_.append(text);
   slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(entries_.size())};
-  longest_ = std::max(longest_, text.size());
+  if (lengths_.size() <= text.size()) lengths_.resize(text.size() + 1);
+  lengths_[text.size()] = true;
   return true;
 }
 

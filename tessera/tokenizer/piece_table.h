@@ -23,7 +23,9 @@ class PieceTable {
   TokenId find(std::string_view piece) const { return find(piece, hash_bytes(piece)); }
   TokenId find(std::string_view piece, uint64_t hash) const;
   size_t size() const { return entries_.size(); }
-  size_t longest() const { return longest_; }
+  size_t longest() const { return lengths_.empty() ? 0 : lengths_.size() - 1; }
+  // Whether any piece has `length` bytes.
+  bool has_length(size_t length) const { return length < lengths_.size() && lengths_[length]; }
 
  private:
   struct Entry {
@@ -43,7 +45,7 @@ class PieceTable {
     uint32_t entry = 0;  // number + 1; 0: free
   };
   std::vector<Slot> slots_;
-  size_t longest_ = 0;
+  std::vector<bool> lengths_;
 };
 
 }  // namespace tessera

@@ -98,6 +98,7 @@ class Pipeline : public Tokenizer {
     std::vector<ModelToken> tokens;
     parts_.model->encode(piece, false, tokens);
     std::vector<TokenId> ids;
+    ids.reserve(tokens.size());
     for (const ModelToken& t : tokens) ids.push_back(t.id);
     return ids;
   }

@@ -160,6 +160,7 @@ class ByteLevel : public PreTokenizer {
     if (pattern_) pattern_->split(tokens);
     tokens.reading = Reading::byte_level;
   }
+  bool accepts(Reading before) const override { return before == Reading::utf8; }
   Reading reading_after(Reading) const override { return Reading::byte_level; }
 
  private:
@@ -169,6 +170,7 @@ class ByteLevel : public PreTokenizer {
 
 class WordSplitter : public PreTokenizer {
  public:
+  bool accepts(Reading before) const override { return before == Reading::utf8; }
   void split(PreTokens& tokens) const override {
     static const CodeBitmap word("whitespace_word"), space("whitespace_space");
     std::string_view text = tokens.text.text();
@@ -197,6 +199,7 @@ class Metaspace : public PreTokenizer {
       : options_(options),
         space_(Pattern::literal(" ")),
         splitter_(Pattern::literal(options.replacement), SplitBehaviour::merged_with_next, false) {}
+  bool accepts(Reading before) const override { return before == Reading::utf8; }
   void split(PreTokens& tokens) const override {
     replace_spaces(tokens);
     std::string_view mark = options_.replacement;
@@ -246,6 +249,13 @@ class Sequence : public PreTokenizer {
   explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
   void split(PreTokens& tokens) const override {
     for (const auto& part : parts_) part->split(tokens);
+  }
+  bool accepts(Reading before) const override {
+    for (const auto& part : parts_) {
+      if (!part->accepts(before)) return false;
+      before = part->reading_after(before);
+    }
+    return true;
   }
   Reading reading_after(Reading before) const override {
     for (const auto& part : parts_) before = part->reading_after(before);

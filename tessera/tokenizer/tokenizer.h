@@ -111,9 +111,8 @@ class StreamDecoder {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool skip_control_;
-  std::vector<TokenId> ids_;
-  size_t given_ = 0;   // bytes of the decoded window already given out
-  size_t window_ = 0;  // first id of the window that is decoded again
+  std::vector<TokenId> ids_;  // the window that is decoded again
+  size_t given_ = 0;          // bytes of the decoded ids_ already given out
 };
 
 }  // namespace tessera

@@ -26,6 +26,9 @@ class Reader {
     if (auto json = top_.find("normalizer")) parts_.normaliser = read_normaliser(*json);
     if (auto json = top_.find("pre_tokenizer")) {
       parts_.pre_tokenizer = tessera::read_pre_tokenizer(*json);
+      if (!parts_.pre_tokenizer->accepts(Reading::utf8)) {
+        json->refuse("has a part behind ByteLevel that has to stand in front of it");
+      }
       reading_ = parts_.pre_tokenizer->reading_after(Reading::utf8);
     }
     read_decoder();
@@ -65,6 +68,9 @@ class Reader {
       item.only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
       AddedToken token;
       token.content = item.require("content").as_text();
+      if (token.content.size() > 1000) {
+        item.require("content").refuse("has more than 1,000 bytes");
+      }
       token.single_word = item.boolean("single_word", false);
       token.left_strip = item.boolean("lstrip", false);
       token.right_strip = item.boolean("rstrip", false);
@@ -216,8 +222,8 @@ class Reader {
     if (!unknown) model_.refuse("\"unk_token\" is missing");
     options.unknown = *unknown;
     int64_t most = model_.integer("max_input_chars_per_word", 100);
-    if (most < 0 || most > 100000) {
-      model_.require("max_input_chars_per_word").refuse("is outside 0 to 100,000");
+    if (most < 0 || most > 10000) {
+      model_.require("max_input_chars_per_word").refuse("is outside 0 to 10,000");
     }
     options.max_input_chars_per_word = static_cast<size_t>(most);
     const std::string prefix = model_.text("continuing_subword_prefix", "##");

@@ -45,6 +45,7 @@ class WordPieceModel : public Model {
       size_t end = std::min(piece.size(), begin + table.longest());
       TokenId id = -1;
       for (; end > begin; --end) {
+        if (!table.has_length(end - begin)) continue;
         if (end < piece.size() && (static_cast<unsigned char>(piece[end]) & 0xC0) == 0x80) continue;
         id = table.find(piece.substr(begin, end - begin));
         bool forbidden = id >= 0 && !allow_control && static_cast<size_t>(id) < control_.size() &&

@@ -74,8 +74,10 @@ std::string fault(const std::function<void()>& work) {
 TEST(Corpus, PackedFilesGiveThePlainText) {
   Folder folder;
   std::string text;
-  for (int i = 0; i < 200000; ++i) text.append("line ").append(std::to_string(i * 7919LL)).append("\n");
-  for (const auto& content : {text, gzip(text), zstd(text), gzip(text.substr(0, 9)) + gzip(text.substr(9))}) {
+  for (int i = 0; i < 200000; ++i)
+    text.append("line ").append(std::to_string(i * 7919LL)).append("\n");
+  for (const auto& content :
+       {text, gzip(text), zstd(text), gzip(text.substr(0, 9)) + gzip(text.substr(9))}) {
     std::string file = folder.write("a", content);
     auto whole = collect([&](const TextSink& sink) { read_files(file, sink); });
     ASSERT_EQ(whole.size(), 1U);
@@ -91,7 +93,8 @@ TEST(Corpus, LinesLoseTheirEndsAndNothingElse) {
   std::string file = folder.write("a", "one\r\n\n two \nlast");
   std::vector<std::string> expected = {"one", "", " two ", "last"};
   EXPECT_EQ(collect([&](const TextSink& sink) { read_lines(file, sink); }), expected);
-  EXPECT_EQ(collect([&](const TextSink& sink) { each_line("one\r\n\n two \nlast", sink); }), expected);
+  EXPECT_EQ(collect([&](const TextSink& sink) { each_line("one\r\n\n two \nlast", sink); }),
+            expected);
 }
 
 TEST(Corpus, FoldersAreReadInTheOrderOfNames) {
@@ -101,7 +104,8 @@ TEST(Corpus, FoldersAreReadInTheOrderOfNames) {
   folder.write("c.jsonl", "{\"text\":\"3\"}\n\n{\"text\":\"4\\n\"}\n");
   folder.write(".hidden", "no");
   std::vector<std::string> expected = {"1", "2", "3", "4\n"};
-  EXPECT_EQ(collect([&](const TextSink& sink) { read_corpus(folder.path(), "text", sink); }), expected);
+  EXPECT_EQ(collect([&](const TextSink& sink) { read_corpus(folder.path(), "text", sink); }),
+            expected);
 }
 
 TEST(Corpus, FaultsNameFileAndLine) {
@@ -110,7 +114,8 @@ TEST(Corpus, FaultsNameFileAndLine) {
     std::string file = folder.write("a.jsonl", content);
     return fault([&] { read_jsonl(file, "text", [](std::string_view) {}); });
   };
-  EXPECT_NE(jsonl("{\"text\":\"x\"}\n{\"text\":1}\n").find("a.jsonl: line 2: has no string member"), std::string::npos);
+  EXPECT_NE(jsonl("{\"text\":\"x\"}\n{\"text\":1}\n").find("a.jsonl: line 2: has no string member"),
+            std::string::npos);
   EXPECT_NE(jsonl("[1]\n").find("line 1: is not a JSON object"), std::string::npos);
   EXPECT_NE(jsonl("{\n").find("line 1: is not JSON"), std::string::npos);
   std::string packed = gzip(std::string(100000, 'x') + "y");
@@ -120,8 +125,11 @@ TEST(Corpus, FaultsNameFileAndLine) {
   }
   std::string damaged = zstd(std::string(100000, 'x') + "y");
   std::string file = folder.write("cut.zst", damaged.substr(0, damaged.size() - 2));
-  EXPECT_NE(fault([&] { read_files(file, [](std::string_view) {}); }).find("packed data"), std::string::npos);
-  EXPECT_NE(fault([&] { read_files(folder.path() + "/none", [](std::string_view) {}); }).find("No such file"),
+  EXPECT_NE(fault([&] { read_files(file, [](std::string_view) {}); }).find("packed data"),
+            std::string::npos);
+  EXPECT_NE(fault([&] {
+              read_files(folder.path() + "/none", [](std::string_view) {});
+            }).find("No such file"),
             std::string::npos);
 }
 

@@ -42,12 +42,14 @@ TEST(Utf8, RefusesOverlongFormsSurrogatesAndCodesBeyondTheLast) {
 
 // Oracle: the tail is incomplete iff some bytes appended make one valid character of it.
 TEST(Utf8, IncompleteTailIsWhatMoreBytesCanComplete) {
-  for (char32_t code : {0x7FU, 0x80U, 0x7FFU, 0x800U, 0xD7FFU, 0xE000U, 0xFFFFU, 0x10000U, 0x10FFFFU}) {
+  for (char32_t code :
+       {0x7FU, 0x80U, 0x7FFU, 0x800U, 0xD7FFU, 0xE000U, 0xFFFFU, 0x10000U, 0x10FFFFU}) {
     std::string whole;
     append_unit(whole, code);
     for (size_t cut = 0; cut <= whole.size(); ++cut) {
       size_t expected = cut == whole.size() ? 0 : cut;
-      EXPECT_EQ(incomplete_tail("x" + whole.substr(0, cut)), expected) << static_cast<uint32_t>(code);
+      EXPECT_EQ(incomplete_tail("x" + whole.substr(0, cut)), expected)
+          << static_cast<uint32_t>(code);
     }
   }
   EXPECT_EQ(incomplete_tail("\xED\xA0"), 0U);
@@ -93,9 +95,9 @@ TEST(Normalise, GivesTheFormsOfTheStandardsExamples) {
 }
 
 std::string random_marks(std::mt19937& random) {
-  static constexpr char32_t kInteresting[] = {'a', 'e', 0xE9, 0x301, 0x323, 0x307, 0x345, 0x1112,
-                                              0x1161, 0x11AB, 0xAC00, 0x1E9B, 0xFB01, 0x212B, 0x93C,
-                                              0x958, 0x3B1, 0x3099, 0x304B, kInvalidByte + 0xFF};
+  static constexpr char32_t kInteresting[] = {
+      'a',    'e',    0xE9,   0x301,  0x323, 0x307, 0x345, 0x1112, 0x1161, 0x11AB,
+      0xAC00, 0x1E9B, 0xFB01, 0x212B, 0x93C, 0x958, 0x3B1, 0x3099, 0x304B, kInvalidByte + 0xFF};
   std::string text;
   for (unsigned n = 1 + random() % 12; n > 0; --n) {
     append_unit(text, kInteresting[random() % std::size(kInteresting)]);

@@ -28,22 +28,29 @@ TEST(Pattern, FollowsTheDialectOfTokenizerFiles) {
   EXPECT_EQ(matches(Pattern(R"(a++ab)"), "aab"), Strings{});
   EXPECT_EQ(matches(Pattern(R"((?i:'s))"), "'S'\xC5\xBF's"), (Strings{"'S", "'\xC5\xBF", "'s"}));
   EXPECT_EQ(matches(Pattern(R"(\s+(?!\S))"), "a   b"), (Strings{"  "}));
-  EXPECT_EQ(matches(Pattern(R"([^\s\p{L}]+)"), "ab,\xE2\x82\xAC 1"), (Strings{",\xE2\x82\xAC", "1"}));
+  EXPECT_EQ(matches(Pattern(R"([^\s\p{L}]+)"), "ab,\xE2\x82\xAC 1"),
+            (Strings{",\xE2\x82\xAC", "1"}));
   EXPECT_EQ(matches(Pattern(R"(.)"), "a\n\xC3\xA9"), (Strings{"a", "\xC3\xA9"}));
   EXPECT_EQ(matches(Pattern(R"(^b$)"), "a\nb\nc"), (Strings{"b"}));
   EXPECT_EQ(matches(Pattern(R"(\bab\b)"), "ab cab ab"), (Strings{"ab", "ab"}));
-  EXPECT_EQ(matches(Pattern(R"([\u4e00-\u9fa5]+|x{2})"), "\xE6\x97\xA5xxx"), (Strings{"\xE6\x97\xA5", "xx"}));
+  EXPECT_EQ(matches(Pattern(R"([\u4e00-\u9fa5]+|x{2})"), "\xE6\x97\xA5xxx"),
+            (Strings{"\xE6\x97\xA5", "xx"}));
   EXPECT_EQ(matches(Pattern::literal(".*"), "a.*b.*"), (Strings{".*", ".*"}));
 }
 
 TEST(Pattern, EveryInvalidByteIsAUnitInNoClass) {
-  EXPECT_EQ(matches(Pattern(R"(\p{L}+)"), "ab\xFF" "cd\xE6\x97"), (Strings{"ab", "cd"}));
-  EXPECT_EQ(matches(Pattern(R"([^\s\p{L}\p{N}])"), "\xFF\xE6\x97"), (Strings{"\xFF", "\xE6", "\x97"}));
+  EXPECT_EQ(matches(Pattern(R"(\p{L}+)"),
+                    "ab\xFF"
+                    "cd\xE6\x97"),
+            (Strings{"ab", "cd"}));
+  EXPECT_EQ(matches(Pattern(R"([^\s\p{L}\p{N}])"), "\xFF\xE6\x97"),
+            (Strings{"\xFF", "\xE6", "\x97"}));
 }
 
 TEST(Pattern, NamesWhatItDoesNotSupport) {
-  for (const char* bad : {"(?<n>x)", "\\1", "[[:alpha:]]", "[a&&b]", "\\p{Greek}", "\\p{word}", "(", ")", "*", "[", "a{1000}", "\\X",
-                          "(?i:ss)", "(?i:\xC3\xA9)", "[z-a]", "\\p", "\\x{110000}", "\\"}) {
+  for (const char* bad :
+       {"(?<n>x)", "\\1", "[[:alpha:]]", "[a&&b]", "\\p{Greek}", "\\p{word}", "(", ")", "*", "[",
+        "a{1000}", "\\X", "(?i:ss)", "(?i:\xC3\xA9)", "[z-a]", "\\p", "\\x{110000}", "\\"}) {
     EXPECT_THROW(Pattern{bad}, Error) << bad;
   }
   std::string deep(1000, '(');

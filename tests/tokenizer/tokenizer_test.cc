@@ -74,13 +74,15 @@ TEST(Tokenizer, ContentNeverYieldsAControlId) {
       for (unsigned seed = 0; seed < 40; ++seed) {
         SCOPED_TRACE(name + " " + std::string(vocabulary.piece(id)) + " " + std::to_string(seed));
         std::mt19937 random(seed);
-        std::string text = random_text(random, false) + std::string(vocabulary.piece(id)) + random_text(random, false);
+        std::string text = random_text(random, false) + std::string(vocabulary.piece(id)) +
+                           random_text(random, false);
         if (seed == 0) text = vocabulary.piece(id);
         for (TokenId found : tokenizer->encode(text, {.add_template = false}).ids) {
           EXPECT_NE(vocabulary.role(found), TokenRole::control);
         }
         if (seed == 0) {
-          Encoding parsed = tokenizer->encode(text, {.add_template = false, .special_in_text = true});
+          Encoding parsed =
+              tokenizer->encode(text, {.add_template = false, .special_in_text = true});
           EXPECT_EQ(parsed.ids, std::vector<TokenId>{id});
         }
       }
@@ -98,7 +100,8 @@ TEST(StreamDecoder, PiecesAreWholeCharactersAndJoinToTheFullDecode) {
       bool skip = seed % 2 == 0;
       if (seed % 3 == 0) {
         for (unsigned n = random() % 20; n > 0; --n) {
-          ids.push_back(static_cast<TokenId>(random() % static_cast<unsigned>(tokenizer->vocabulary().size())));
+          ids.push_back(static_cast<TokenId>(
+              random() % static_cast<unsigned>(tokenizer->vocabulary().size())));
         }
       } else {
         ids = tokenizer->encode(random_text(random, seed % 3 == 1), {.special_in_text = true}).ids;
@@ -167,7 +170,8 @@ TEST(Tokenizer, ThreadsShareOneTokenizer) {
     std::vector<std::thread> threads;
     for (size_t t = 0; t < wrong.size(); ++t) {
       threads.emplace_back([&, t, tokenizer = tokenizer] {
-        for (size_t i = 0; i < texts.size(); ++i) wrong[t] += tokenizer->encode(texts[i]).ids != expected[i];
+        for (size_t i = 0; i < texts.size(); ++i)
+          wrong[t] += tokenizer->encode(texts[i]).ids != expected[i];
       });
     }
     for (auto& thread : threads) thread.join();
@@ -178,7 +182,8 @@ TEST(Tokenizer, ThreadsShareOneTokenizer) {
 // A quadratic encoder needs minutes for these; the bound is generous for slow machines.
 TEST(ByteLevelBpe, LongRunsAreNotQuadratic) {
   auto tokenizer = fixtures::parse(fixtures::byte_level_json());
-  for (const std::string& unit : {std::string("a"), std::string(" "), std::string("\n"), std::string("ab"), std::string("\xE6\x97\xA5")}) {
+  for (const std::string& unit : {std::string("a"), std::string(" "), std::string("\n"),
+                                  std::string("ab"), std::string("\xE6\x97\xA5")}) {
     std::string text;
     while (text.size() < (1 << 20)) text += unit;
     auto begin = std::chrono::steady_clock::now();
