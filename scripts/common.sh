@@ -6,16 +6,19 @@ say() { echo "tessera: $*" >&2; }
 # Passes lines that match a pattern on to standard error: all of them in place on a terminal, else every twentieth
 # and the last.
 thin() {
-  local terminal=0
-  [ -t 2 ] && terminal=1
-  awk -v terminal=$terminal -v pattern="$1" '
-    $0 ~ pattern {
-      line = substr($0, 1, 100)
-      if (terminal) printf "\r\033[K%s", line
-      else if (++seen % 20 == 1) { print line; line = "" }
-      fflush()
-    }
-    END { if (terminal) printf "\r\033[K"; else if (line != "") print line }' >&2
+  local line last='' seen=0
+  while IFS= read -r line; do
+    [[ $line =~ $1 ]] || continue
+    if [ -t 2 ]; then
+      printf '\r\033[K%.100s' "$line" >&2
+    elif [ $((seen++ % 20)) = 0 ]; then
+      printf '%.100s\n' "$line" >&2
+      last=''
+    else
+      last=$line
+    fi
+  done
+  if [ -t 2 ]; then printf '\r\033[K' >&2; elif [ -n "$last" ]; then printf '%.100s\n' "$last" >&2; fi
 }
 
 # Builds targets in a folder (build DIR TARGET..), with a line of progress; what fails is shown whole.

@@ -7,7 +7,9 @@
 
 #include "apps/tessera/session.h"
 #include "tessera/base/error.h"
+#include "tessera/base/guest.h"
 #include "tessera/eval/score.h"
+#include "tessera/network/policy.h"
 
 namespace tessera::cli {
 namespace {
@@ -32,7 +34,7 @@ nlohmann::ordered_json token_row(const Encoding& e, int64_t i, int64_t first, do
 }
 
 int run_score(const ScoreVerb& o) {
-  if (o.context != "full" && o.score.prefill < 0) {
+  if (o.score.prefill < 0 && !make_guest<ContextPolicy>(o.context)->attends_everything()) {
     throw Error("--context " + o.context, "scores nothing without --prefill",
                 "A policy shows when tokens are decoded one by one: add --prefill N.");
   }
