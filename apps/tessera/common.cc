@@ -1,9 +1,5 @@
-#include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +7,9 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
@@ -67,8 +66,8 @@ std::string model_reference(const CommonOptions& options) {
 int64_t available_threads() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int64_t cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                             : sysconf(_SC_NPROCESSORS_ONLN);
+  int64_t cpus =
+      sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
   int64_t allowed = cgroup_cpus();
   return std::max<int64_t>(1, allowed > 0 ? std::min(cpus, allowed) : cpus);
 }

@@ -25,9 +25,10 @@ Session open_session(const CommonOptions& options, const std::string& context_po
   s.files = open_model(model_reference(options));
   s.tokenizer = tokenizer_of(s.files);
   if (s.tokenizer->vocabulary().size() > s.files.description.vocabulary) {
-    throw Error(s.files.path, "its tokenizer has " + std::to_string(s.tokenizer->vocabulary().size()) +
-                                  " tokens, its embedding table " +
-                                  std::to_string(s.files.description.vocabulary) + " rows",
+    throw Error(s.files.path,
+                "its tokenizer has " + std::to_string(s.tokenizer->vocabulary().size()) +
+                    " tokens, its embedding table " +
+                    std::to_string(s.files.description.vocabulary) + " rows",
                 "The tokenizer belongs to another model.");
   }
   s.model = std::make_unique<LanguageModel>(load_network(s.files), context_policy);

@@ -11,7 +11,8 @@
 
 namespace tessera::cli {
 
-// The tokenizer that belongs to a model: in its GGUF file, or the tokenizer.json beside its weights.
+// The tokenizer that belongs to a model: in its GGUF file, or the tokenizer.json beside its
+// weights.
 std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files);
 
 struct Session {
@@ -20,8 +21,8 @@ struct Session {
   std::unique_ptr<LanguageModel> model;
 };
 
-// Opens a decoder with the pool's threads set. Throws Error for a vocabulary that is larger than the
-// network's table.
+// Opens a decoder with the pool's threads set. Throws Error for a vocabulary that is larger than
+// the network's table.
 Session open_session(const CommonOptions& options, const std::string& context_policy);
 
 // Sets the pool's threads as -j asks.

@@ -17,14 +17,14 @@ inline constexpr int kDone = 0, kFailed = 1, kWrongCommand = 2, kInterrupted = 1
 
 // Flags that mean the same everywhere.
 struct CommonOptions {
-  std::string model;     // -m, --model; "" means $TESSERA_MODEL, else the default model
-  int64_t threads = 0;   // -j, --threads; 0 means what affinity and cgroup allow
-  bool json = false;     // --json
+  std::string model;    // -m, --model; "" means $TESSERA_MODEL, else the default model
+  int64_t threads = 0;  // -j, --threads; 0 means what affinity and cgroup allow
+  bool json = false;    // --json
 };
 
 struct Verb {
-  std::string name;      // "run"; "bench model" is the verb `model` under `bench`
-  std::string summary;   // one line, for `tessera --help`
+  std::string name;     // "run"; "bench model" is the verb `model` under `bench`
+  std::string summary;  // one line, for `tessera --help`
   // Declares flags and the help's example on `app`; returns what runs once they are parsed. The
   // returned function gives the exit status; Errors may pass through it.
   std::function<std::function<int()>(CLI::App& app)> set_up;

@@ -41,14 +41,16 @@ int embed(EmbedOptions o) {
     const Encoding e = tokenizer->encode(texts[i]);
     const auto longest = static_cast<size_t>(files.description.context);
     if (e.ids.size() > longest) {
-      throw Error(fmt::format("text {}", i + 1), fmt::format("has {} tokens, {} sees {}", e.ids.size(), files.reference, longest),
+      throw Error(fmt::format("text {}", i + 1),
+                  fmt::format("has {} tokens, {} sees {}", e.ids.size(), files.reference, longest),
                   "Cut it into shorter texts.");
     }
     const auto vectors = embed_texts(*network, {&e.ids, 1});
     if (o.common.json) {
       fmt::print("{}\n", nlohmann::json{{"embedding", vectors[0]}}.dump());
     } else {
-      for (size_t d = 0; d < vectors[0].size(); ++d) fmt::print("{}{:.6f}", d ? " " : "", vectors[0][d]);
+      for (size_t d = 0; d < vectors[0].size(); ++d)
+        fmt::print("{}{:.6f}", d ? " " : "", vectors[0][d]);
       fmt::print("\n");
     }
     std::fflush(stdout);
@@ -65,7 +67,8 @@ Verb verb_embed() {
                   "  tessera embed --json \"The cat sat on the mat.\"\n"
                   "Pooled and normalised as the model's folder says. Default model: minilm.");
             app.add_option("text", o->text, "the text [standard input]")->type_name("TEXT");
-            app.add_option("--file", o->file, "read the text from a file, - for standard input")->type_name("FILE");
+            app.add_option("--file", o->file, "read the text from a file, - for standard input")
+                ->type_name("FILE");
             app.add_flag("--lines", o->lines, "each input line is a text of its own");
             add_model(app, o->common);
             add_threads(app, o->common);

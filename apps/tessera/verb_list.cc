@@ -27,7 +27,8 @@ nlohmann::json number_of(const std::string& system) {
 void print_json(const GuestEntry& g) {
   nlohmann::ordered_json row;
   row["number"] = number_of(g.system);
-  row["system"] = g.system.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(g.system);
+  row["system"] =
+      g.system.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(g.system);
   row["name"] = g.name;
   row["seam"] = g.seam;
   row["paper"] = g.source;
@@ -35,7 +36,8 @@ void print_json(const GuestEntry& g) {
   row["summary"] = g.summary;
   row["options"] = nlohmann::ordered_json::array();
   for (const OptionDoc& o : g.options) {
-    row["options"].push_back({{"key", o.key}, {"default", o.standard}, {"range", o.range}, {"meaning", o.meaning}});
+    row["options"].push_back(
+        {{"key", o.key}, {"default", o.standard}, {"range", o.range}, {"meaning", o.meaning}});
   }
   fmt::print("{}\n", row.dump());
 }
@@ -45,7 +47,8 @@ void print_table(const std::vector<GuestEntry>& entries) {
   for (const GuestEntry& g : entries) {
     if (g.seam != seam) fmt::print("{}--{}\n", seam.empty() ? "" : "\n", g.seam);
     seam = g.seam;
-    fmt::print("  {:<14} {}{}\n", g.name, g.summary, g.source.empty() ? "" : "  [" + g.source + "]");
+    fmt::print("  {:<14} {}{}\n", g.name, g.summary,
+               g.source.empty() ? "" : "  [" + g.source + "]");
     for (const OptionDoc& o : g.options) {
       fmt::print("      {:<12} [{}] {} ({})\n", o.key, o.standard, o.meaning, o.range);
     }
@@ -76,13 +79,14 @@ int list(const ListOptions& options) {
 }  // namespace
 
 Verb verb_list() {
-  return {"list", "every method that works in this build, by seam", [](CLI::App& app) {
-            auto options = std::make_shared<ListOptions>();
-            teach(app, "  tessera list context");
-            app.add_option("seam", options->seam, "only the methods of this seam")->type_name("SEAM");
-            add_json(app, options->common);
-            return [options] { return list(*options); };
-          }};
+  return {
+      "list", "every method that works in this build, by seam", [](CLI::App& app) {
+        auto options = std::make_shared<ListOptions>();
+        teach(app, "  tessera list context");
+        app.add_option("seam", options->seam, "only the methods of this seam")->type_name("SEAM");
+        add_json(app, options->common);
+        return [options] { return list(*options); };
+      }};
 }
 
 }  // namespace tessera::cli
