@@ -68,6 +68,7 @@ class Pipeline : public Tokenizer {
   std::optional<TokenId> bos() const override { return parts_.bos; }
   std::optional<TokenId> eos() const override { return parts_.eos; }
   bool adds_bos() const override { return parts_.adds_bos; }
+  bool library_parses_control() const override { return parts_.library_parses_control; }
   std::string summary() const override {
     return parts_.model->name() + ", " + thousands(parts_.vocabulary->size()) + " tokens";
   }

@@ -22,6 +22,7 @@ struct PipelineParts {
   std::unique_ptr<Decoder> decoder;  // null: pieces are joined by bytes()
   std::optional<TokenId> bos, eos;
   bool adds_bos = false;
+  bool library_parses_control = true;
 };
 
 std::shared_ptr<const Tokenizer> make_tokenizer(PipelineParts parts);

@@ -86,6 +86,8 @@ class Tokenizer {
   virtual std::optional<TokenId> eos() const = 0;
   // Whether the file asks for BOS in front of every text.
   virtual bool adds_bos() const = 0;
+  // Whether the format's own library finds control tokens in a plain text unless told otherwise.
+  virtual bool library_parses_control() const { return true; }
   // "byte-level BPE, 49,152 tokens": for people.
   virtual std::string summary() const = 0;
 };

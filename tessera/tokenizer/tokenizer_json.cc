@@ -307,7 +307,7 @@ class Reader {
       if (right.size() < prefix) json.item(element, index).refuse("lacks the prefix");
       both.assign(left);
       both.append(right.substr(prefix));
-      merges.push_back({left_id, right_id, id(both)});
+      merges.push_back({left_id, right_id, id(both), static_cast<uint32_t>(merges.size())});
       ++index;
     }
     return merges;
