@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
 #include "tessera/eval/score.h"
+#include "tessera/network/policy.h"
 
 namespace tessera::cli {
 namespace {
@@ -31,8 +33,9 @@ nlohmann::ordered_json token_row(const Encoding& e, int64_t i, int64_t first, do
 }
 
 int run_score(const ScoreVerb& o) {
-  if (o.context != "full" && o.score.prefill < 0) {
-    throw Error("--context " + o.context, "scores nothing without --prefill",
+  check_spec<ContextPolicy>("--context", o.context);
+  if (o.context != guests<ContextPolicy>().front().entry.name && o.score.prefill < 0) {
+    throw WrongCommand("--context " + o.context, "scores nothing without --prefill",
                 "A policy shows when tokens are decoded one by one: add --prefill N.");
   }
   const std::string text = read_text(o.file);
@@ -87,6 +90,7 @@ Verb verb_score() {
                   "Bits per byte compare across vocabularies; perplexity is per token and does not.");
             app.add_option("file", o->file, "text to score, - for standard input [-]")->type_name("FILE");
             add_model(app, o->common);
+            add_tokenizer(app, o->common);
             app.add_option("--window", o->score.window, "tokens seen at once [the model's context]")->check(CLI::PositiveNumber);
             app.add_option("--stride", o->score.stride, "tokens by which windows move [half a window]")->check(CLI::PositiveNumber);
             app.add_option("--prefill", o->score.prefill, "prefill N tokens, decode the rest one by one")->check(CLI::NonNegativeNumber);

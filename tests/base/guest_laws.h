@@ -9,6 +9,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
+#include "tessera/base/systems.h"
 
 namespace tessera {
 
@@ -52,6 +53,9 @@ void expect_guest_laws() {
     SCOPED_TRACE(entry.seam + " " + entry.name);
     EXPECT_FALSE(entry.summary.empty());
     EXPECT_FALSE(entry.limit.empty());
+    if (!entry.system.empty()) {
+      EXPECT_NE(find_system(entry.system), nullptr) << entry.system << " is none of the systems";
+    }
     EXPECT_TRUE(std::filesystem::exists("docs/" + entry.seam + "/" + entry.name + ".md"))
         << "docs/" << entry.seam << "/" << entry.name << ".md is missing";
     // The spec prints and reads back.
