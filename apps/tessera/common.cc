@@ -1,7 +1,3 @@
-#include <poll.h>
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -14,6 +10,9 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
@@ -83,8 +82,8 @@ std::string model_reference(const CommonOptions& options) {
 int64_t available_threads() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int64_t cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                             : sysconf(_SC_NPROCESSORS_ONLN);
+  int64_t cpus =
+      sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
   int64_t allowed = cgroup_cpus();
   return std::max<int64_t>(1, allowed > 0 ? std::min(cpus, allowed) : cpus);
 }
@@ -151,7 +150,7 @@ void tell(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str());
 bool is_terminal(int fd) { return isatty(fd) == 1; }
 
 void install_interrupts() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
 }

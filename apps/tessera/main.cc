@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -13,7 +10,9 @@
 #include <system_error>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
@@ -140,8 +139,9 @@ void hold_standard_streams() {
 // A reader that went away is no failure of ours; a full disk is.
 int lost_output(int error) {
   if (error == EPIPE || reader_gone()) return kDone;
-  tell(fmt::format("tessera: standard output: cannot be written: {}. What was printed is not whole.",
-                   std::strerror(error)));
+  tell(
+      fmt::format("tessera: standard output: cannot be written: {}. What was printed is not whole.",
+                  std::strerror(error)));
   return kFailed;
 }
 

@@ -1,8 +1,7 @@
 #include "apps/tessera/session.h"
 
-#include <sys/resource.h>
-
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/mapped_file.h"
@@ -11,7 +10,8 @@
 namespace tessera::cli {
 
 ModelFiles open_files(const CommonOptions& options) {
-  return open_model(model_reference(options), {.weights = true, .assume_inert = options.assume_inert});
+  return open_model(model_reference(options),
+                    {.weights = true, .assume_inert = options.assume_inert});
 }
 
 std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,

@@ -15,8 +15,8 @@ namespace tessera::cli {
 // The model that -m names, with --assume-inert.
 ModelFiles open_files(const CommonOptions& options);
 
-// --tokenizer, else the model's own. Throws Error for a vocabulary that is larger than the network's
-// table.
+// --tokenizer, else the model's own. Throws Error for a vocabulary that is larger than the
+// network's table.
 std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
                                                const ModelFiles& files);
 

@@ -36,8 +36,8 @@ struct CommonOptions {
 };
 
 struct Verb {
-  std::string name;      // "run"; "bench model" is the verb `model` under `bench`
-  std::string summary;   // one line, for `tessera --help`
+  std::string name;     // "run"; "bench model" is the verb `model` under `bench`
+  std::string summary;  // one line, for `tessera --help`
   // Declares flags and the help's example on `app`; returns what runs once they are parsed. The
   // returned function gives the exit status; Errors may pass through it.
   std::function<std::function<int()>(CLI::App& app)> set_up;
@@ -68,8 +68,8 @@ std::string read_standard_input();
 // typed and asks again with `prompt`; pressed twice in a row it ends the program.
 std::optional<std::string> read_line(const std::string& prompt);
 
-// Part of the result, on standard output. Throws when it cannot be written; main() knows whether the
-// reader went away or the disk is full.
+// Part of the result, on standard output. Throws when it cannot be written; main() knows whether
+// the reader went away or the disk is full.
 void put(std::string_view text);
 // The same, and sends it off at once.
 void put_now(std::string_view text);
@@ -79,8 +79,8 @@ bool reader_gone();
 void tell(const std::string& line);
 bool is_terminal(int fd);
 
-// Ctrl-C ends the program with kInterrupted until a verb asks interrupted() for the first time; from
-// then on the first press is the verb's to answer and only a second one ends the program.
+// Ctrl-C ends the program with kInterrupted until a verb asks interrupted() for the first time;
+// from then on the first press is the verb's to answer and only a second one ends the program.
 void install_interrupts();
 // Whether Ctrl-C was pressed since the last call of clear_interrupt().
 bool interrupted();

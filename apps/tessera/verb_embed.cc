@@ -74,7 +74,8 @@ Verb verb_embed() {
                   "  tessera embed --json \"The cat sat on the mat.\"\n"
                   "Pooled and normalised as the model's folder says. Default model: minilm.");
             app.add_option("text", o->text, "the text [standard input]")->type_name("TEXT");
-            app.add_option("--file", o->file, "read the text from a file, - for standard input")->type_name("FILE");
+            app.add_option("--file", o->file, "read the text from a file, - for standard input")
+                ->type_name("FILE");
             app.add_flag("--lines", o->lines, "each input line is a text of its own");
             app.add_flag("--truncate", o->truncate, "use the beginning of a text that is too long");
             app.add_flag("--special-in-text", o->special_in_text,

@@ -23,8 +23,7 @@ nlohmann::ordered_json text_or_null(std::string_view text) {
 void print_json(const GuestEntry& g) {
   const System* system = find_system(g.system);
   nlohmann::ordered_json row;
-  row["number"] =
-      system ? nlohmann::ordered_json(system->number) : nlohmann::ordered_json(nullptr);
+  row["number"] = system ? nlohmann::ordered_json(system->number) : nlohmann::ordered_json(nullptr);
   row["system"] = text_or_null(g.system);
   row["name"] = g.name;
   row["seam"] = g.seam;
@@ -33,7 +32,8 @@ void print_json(const GuestEntry& g) {
   row["summary"] = g.summary;
   row["options"] = nlohmann::ordered_json::array();
   for (const OptionDoc& o : g.options) {
-    row["options"].push_back({{"key", o.key}, {"default", o.standard}, {"range", o.range}, {"meaning", o.meaning}});
+    row["options"].push_back(
+        {{"key", o.key}, {"default", o.standard}, {"range", o.range}, {"meaning", o.meaning}});
   }
   fmt::print("{}\n", row.dump());
 }
@@ -43,7 +43,8 @@ void print_table(const std::vector<GuestEntry>& entries) {
   for (const GuestEntry& g : entries) {
     if (g.seam != seam) fmt::print("{}--{}\n", seam.empty() ? "" : "\n", g.seam);
     seam = g.seam;
-    fmt::print("  {:<14} {}{}\n", g.name, g.summary, g.source.empty() ? "" : "  [" + g.source + "]");
+    fmt::print("  {:<14} {}{}\n", g.name, g.summary,
+               g.source.empty() ? "" : "  [" + g.source + "]");
     for (const OptionDoc& o : g.options) {
       fmt::print("      {:<12} [{}] {} ({})\n", o.key, o.standard, o.meaning, o.range);
     }
@@ -59,7 +60,7 @@ int list(const ListOptions& options) {
   if (!options.seam.empty()) {
     if (std::find(seams.begin(), seams.end(), options.seam) == seams.end()) {
       throw WrongCommand("tessera list", "no seam \"" + options.seam + "\"",
-                  did_you_mean(options.seam, seams));
+                         did_you_mean(options.seam, seams));
     }
     std::erase_if(entries, [&](const GuestEntry& g) { return g.seam != options.seam; });
   }
@@ -74,13 +75,14 @@ int list(const ListOptions& options) {
 }  // namespace
 
 Verb verb_list() {
-  return {"list", "every method that works in this build, by seam", [](CLI::App& app) {
-            auto options = std::make_shared<ListOptions>();
-            teach(app, "  tessera list context");
-            app.add_option("seam", options->seam, "only the methods of this seam")->type_name("SEAM");
-            add_json(app, options->common);
-            return [options] { return list(*options); };
-          }};
+  return {
+      "list", "every method that works in this build, by seam", [](CLI::App& app) {
+        auto options = std::make_shared<ListOptions>();
+        teach(app, "  tessera list context");
+        app.add_option("seam", options->seam, "only the methods of this seam")->type_name("SEAM");
+        add_json(app, options->common);
+        return [options] { return list(*options); };
+      }};
 }
 
 }  // namespace tessera::cli

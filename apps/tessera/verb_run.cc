@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <stop_token>
@@ -7,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "apps/tessera/chat.h"
 #include "apps/tessera/session.h"
@@ -25,15 +24,18 @@ using Json = nlohmann::ordered_json;
 struct RunOptions {
   CommonOptions common;
   std::string prompt, system, context = "full", decode, constrain = "none";
-  bool prompt_given = false, raw = false, stream = false, show_prompt = false, special_in_text = false;
+  bool prompt_given = false, raw = false, stream = false, show_prompt = false,
+       special_in_text = false;
   int64_t max_tokens = 0, top_logprobs = -1;
-  std::string temp, top_k, top_p, min_p;   // as typed: they become keys of the spec
+  std::string temp, top_k, top_p, min_p;  // as typed: they become keys of the spec
   std::optional<uint64_t> seed;
   std::vector<std::string> stop, template_arguments;
 };
 
 // Text that may hold bytes that are no UTF-8, which JSON cannot carry.
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 void set_key(Spec& spec, const std::string& key, const std::string& value) {
   for (auto& [k, v] : spec.options) {
@@ -45,7 +47,8 @@ void set_key(Spec& spec, const std::string& key, const std::string& value) {
   spec.options.emplace_back(key, value);
 }
 
-// --decode, the short flags, or what the model's own files ask for; said once when it is the latter.
+// --decode, the short flags, or what the model's own files ask for; said once when it is the
+// latter.
 std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
   const std::pair<const char*, const std::string&> flags[] = {
       {"temp", o.temp}, {"top-k", o.top_k}, {"top-p", o.top_p}, {"min-p", o.min_p}};
@@ -64,7 +67,8 @@ std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
   if (own.top_k) set_key(spec, "top-k", fmt::format("{}", *own.top_k));
   if (own.top_p) set_key(spec, "top-p", fmt::format("{}", *own.top_p));
   if (own.min_p) set_key(spec, "min-p", fmt::format("{}", *own.min_p));
-  if (own.repetition_penalty) set_key(spec, "repetition", fmt::format("{}", *own.repetition_penalty));
+  if (own.repetition_penalty)
+    set_key(spec, "repetition", fmt::format("{}", *own.repetition_penalty));
   tell("tessera run: the model's own settings: --decode " + spec.text());
   return spec.text();
 }
@@ -82,7 +86,9 @@ Json counters_of(const std::string& policy, const Past* past) {
   return out;
 }
 
-double rate(int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
+double rate(int64_t tokens, double seconds) {
+  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+}
 
 class Runner {
  public:
@@ -94,7 +100,8 @@ class Runner {
     options_.seed = o.seed;
     options_.top_logprobs = o.top_logprobs;
     options_.context = session_.model->context() > (int64_t{1} << 60) ? -1 : 0;
-    for (int64_t id : session_.files.generation.stop_ids) options_.stop_ids.push_back(static_cast<TokenId>(id));
+    for (int64_t id : session_.files.generation.stop_ids)
+      options_.stop_ids.push_back(static_cast<TokenId>(id));
     if (session_.tokenizer->eos()) options_.stop_ids.push_back(*session_.tokenizer->eos());
   }
 
@@ -155,7 +162,7 @@ class Runner {
   }
 
   Generation answer(const Prompt& prompt) {
-    interrupted();   // installs the handler
+    interrupted();  // installs the handler
     std::stop_source stop;
     GenerateCallbacks callbacks;
     callbacks.stop = stop.get_token();
@@ -182,7 +189,8 @@ class Runner {
       read = done;
       if (bar && done == total) bar->finish();
     };
-    return generate(*session_.model, session_.tokenizer, prompt.ids, options_, callbacks, reusable(prompt.ids));
+    return generate(*session_.model, session_.tokenizer, prompt.ids, options_, callbacks,
+                    reusable(prompt.ids));
   }
 
   // The past of the talk so far, cut to what the new prompt shares with it.
@@ -229,13 +237,15 @@ class Runner {
       out["logprobs"] = Json::array();
       for (const Step& s : g.best.steps) {
         Json step = {{"id", s.id}, {"logprob", s.logprob}, {"top", Json::array()}};
-        for (const TokenLogprob& t : s.top) step["top"].push_back({{"id", t.id}, {"logprob", t.logprob}});
+        for (const TokenLogprob& t : s.top)
+          step["top"].push_back({{"id", t.id}, {"logprob", t.logprob}});
         out["logprobs"].push_back(step);
       }
     }
     if (!g.others.empty()) {
       out["others"] = Json::array();
-      for (const GeneratedText& t : g.others) out["others"].push_back({{"text", t.text}, {"score", t.score}});
+      for (const GeneratedText& t : g.others)
+        out["others"].push_back({{"text", t.text}, {"score", t.score}});
     }
     put_now(dump(out) + "\n");
   }
@@ -243,7 +253,7 @@ class Runner {
   const RunOptions& o_;
   Session session_;
   GenerateOptions options_;
-  std::unique_ptr<Past> past_;         // of the talk, and the ids that it holds
+  std::unique_ptr<Past> past_;  // of the talk, and the ids that it holds
   std::vector<TokenId> held_;
 };
 
@@ -276,38 +286,62 @@ int run_verb(const RunOptions& o) {
 }  // namespace
 
 Verb verb_run() {
-  return {"run", "stream an answer; without PROMPT, from standard input, or a chat on a terminal", [](CLI::App& app) {
-            auto o = std::make_shared<RunOptions>();
-            teach(app,
-                  "  tessera run \"What is the capital of France?\"\n"
-                  "The answer is all that goes to standard output.");
-            auto* prompt = app.add_option("prompt", o->prompt, "what to answer")->type_name("PROMPT");
-            add_model(app, o->common);
-            add_tokenizer(app, o->common);
-            app.add_option("--system", o->system, "system message before the prompt")->type_name("S");
-            app.add_flag("--raw", o->raw, "continue the text as it is, without the chat template");
-            app.add_option("--max-tokens", o->max_tokens, "longest answer [as much as the context holds]")->type_name("N")->check(CLI::PositiveNumber);
-            app.add_option("--temp", o->temp, "temperature; 0 is greedy [the model's own, else greedy]")->type_name("T");
-            app.add_option("--top-k", o->top_k, "keep the k likeliest tokens")->type_name("K");
-            app.add_option("--top-p", o->top_p, "keep the likeliest tokens that sum to P")->type_name("P");
-            app.add_option("--min-p", o->min_p, "keep tokens at least P times as likely as the likeliest")->type_name("P");
-            app.add_option("--decode", o->decode, "how tokens are chosen [greedy]; more: tessera list decode")->type_name("SPEC");
-            app.add_option("--constrain", o->constrain, "what the answer must obey [none]; more: tessera list constrain")->type_name("SPEC");
-            app.add_option("--context", o->context, "what each token sees [full]; more: tessera list context")->type_name("SPEC");
-            app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")->type_name("N");
-            app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")->type_name("S");
-            app.add_option("--template-arg", o->template_arguments, "variable of the chat template (repeatable)")->type_name("K=V");
-            app.add_flag("--show-prompt", o->show_prompt, "print the rendered prompt and its ids, then stop");
-            app.add_option("--logprobs", o->top_logprobs, "with --json: log-probabilities, and the N likeliest tokens of each step")->type_name("N")->check(CLI::Range(0, 1000));
-            app.add_flag("--special-in-text", o->special_in_text, "control tokens in the prompt become control tokens");
-            app.add_flag("--stream", o->stream, "with --json: one object a piece of the answer, then the result");
-            add_threads(app, o->common);
-            add_json(app, o->common);
-            return [o, prompt] {
-              o->prompt_given = prompt->count() > 0;
-              return run_verb(*o);
-            };
-          }};
+  return {
+      "run", "stream an answer; without PROMPT, from standard input, or a chat on a terminal",
+      [](CLI::App& app) {
+        auto o = std::make_shared<RunOptions>();
+        teach(app,
+              "  tessera run \"What is the capital of France?\"\n"
+              "The answer is all that goes to standard output.");
+        auto* prompt = app.add_option("prompt", o->prompt, "what to answer")->type_name("PROMPT");
+        add_model(app, o->common);
+        add_tokenizer(app, o->common);
+        app.add_option("--system", o->system, "system message before the prompt")->type_name("S");
+        app.add_flag("--raw", o->raw, "continue the text as it is, without the chat template");
+        app.add_option("--max-tokens", o->max_tokens,
+                       "longest answer [as much as the context holds]")
+            ->type_name("N")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--temp", o->temp, "temperature; 0 is greedy [the model's own, else greedy]")
+            ->type_name("T");
+        app.add_option("--top-k", o->top_k, "keep the k likeliest tokens")->type_name("K");
+        app.add_option("--top-p", o->top_p, "keep the likeliest tokens that sum to P")
+            ->type_name("P");
+        app.add_option("--min-p", o->min_p,
+                       "keep tokens at least P times as likely as the likeliest")
+            ->type_name("P");
+        app.add_option("--decode", o->decode,
+                       "how tokens are chosen [greedy]; more: tessera list decode")
+            ->type_name("SPEC");
+        app.add_option("--constrain", o->constrain,
+                       "what the answer must obey [none]; more: tessera list constrain")
+            ->type_name("SPEC");
+        app.add_option("--context", o->context,
+                       "what each token sees [full]; more: tessera list context")
+            ->type_name("SPEC");
+        app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
+            ->type_name("N");
+        app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")->type_name("S");
+        app.add_option("--template-arg", o->template_arguments,
+                       "variable of the chat template (repeatable)")
+            ->type_name("K=V");
+        app.add_flag("--show-prompt", o->show_prompt,
+                     "print the rendered prompt and its ids, then stop");
+        app.add_option("--logprobs", o->top_logprobs,
+                       "with --json: log-probabilities, and the N likeliest tokens of each step")
+            ->type_name("N")
+            ->check(CLI::Range(0, 1000));
+        app.add_flag("--special-in-text", o->special_in_text,
+                     "control tokens in the prompt become control tokens");
+        app.add_flag("--stream", o->stream,
+                     "with --json: one object a piece of the answer, then the result");
+        add_threads(app, o->common);
+        add_json(app, o->common);
+        return [o, prompt] {
+          o->prompt_given = prompt->count() > 0;
+          return run_verb(*o);
+        };
+      }};
 }
 
 }  // namespace tessera::cli

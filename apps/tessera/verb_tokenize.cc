@@ -129,9 +129,8 @@ int tokenize(const TokenizeOptions& options) {
   if (options.text && !options.file.empty()) {
     throw WrongCommand("tessera tokenize", "a text and --file exclude each other");
   }
-  auto tokenizer = open_tokenizer(options.common.tokenizer.empty()
-                                      ? model_reference(options.common)
-                                      : options.common.tokenizer);
+  auto tokenizer = open_tokenizer(options.common.tokenizer.empty() ? model_reference(options.common)
+                                                                   : options.common.tokenizer);
   std::string source = options.file.empty() ? "-" : options.file;
   Printer printer(*tokenizer, options);
   if (options.decode) {

@@ -25,7 +25,16 @@
 
 namespace tessera {
 
-enum class Packing : uint8_t { f32, f16, bf16, nibbles, bytes, bytes_min, bytes_half, bytes_half_min };
+enum class Packing : uint8_t {
+  f32,
+  f16,
+  bf16,
+  nibbles,
+  bytes,
+  bytes_min,
+  bytes_half,
+  bytes_half_min
+};
 
 inline constexpr int64_t kGroupRows = 16;
 inline constexpr int64_t kBlockColumns = 32;
@@ -38,7 +47,7 @@ constexpr bool takes_quantised(Packing p) { return p >= Packing::nibbles; }
 struct PackedMatrix {
   Packing packing = Packing::f32;
   int64_t rows = 0, columns = 0;
-  const std::byte* data = nullptr;   // groups() * group_bytes()
+  const std::byte* data = nullptr;  // groups() * group_bytes()
 
   int64_t groups() const { return (rows + kGroupRows - 1) / kGroupRows; }
   int64_t group_bytes() const;

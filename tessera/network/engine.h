@@ -11,7 +11,7 @@
 namespace tessera {
 
 enum class CacheChoice : uint8_t {
-  automatic,   // bf16 for quantised and 16-bit weights, f32 for f32 ones
+  automatic,  // bf16 for quantised and 16-bit weights, f32 for f32 ones
   f32,
   bf16,
 };

@@ -154,8 +154,7 @@ class Pipeline : public Tokenizer {
 
   static void add(TokenId id, ByteSpan span, int32_t piece, const EncodeOptions& options,
                   Encoding& out) {
-    append(id, span, piece,
-           in_content(span, options) ? TokenOrigin::content : options.origin, out);
+    append(id, span, piece, in_content(span, options) ? TokenOrigin::content : options.origin, out);
   }
   static void append(TokenId id, ByteSpan span, int32_t piece, TokenOrigin origin, Encoding& out) {
     out.ids.push_back(id);
@@ -222,7 +221,9 @@ class Pipeline : public Tokenizer {
       return encode_pieces(tokens, options, scratch, piece, out);
     }
     scratch.inner.clear();
-    const auto special = [&](ByteRange r) { return may_be_special(span_of(tokens.text, r), options); };
+    const auto special = [&](ByteRange r) {
+      return may_be_special(span_of(tokens.text, r), options);
+    };
     normalised_.split(tokens.text.text(), {0, size}, special, scratch.inner);
     for (const AddedMatch& part : scratch.inner) {
       if (part.id >= 0) {

@@ -328,8 +328,9 @@ LengthRules read_length_rules(const JsonValue& top, int64_t vocabulary_size) {
     out.cut_front = at_front(*json);
     const std::string strategy = json->text("strategy", "LongestFirst");
     if (strategy != "LongestFirst" && strategy != "OnlyFirst") {
-      json->require("strategy").refuse("is " + shown(strategy) +
-                                       "; of one text LongestFirst and OnlyFirst can be followed");
+      json->require("strategy")
+          .refuse("is " + shown(strategy) +
+                  "; of one text LongestFirst and OnlyFirst can be followed");
     }
     const int64_t longest = json->require("max_length").as_integer();
     if (longest < 0) json->require("max_length").refuse("is negative");
