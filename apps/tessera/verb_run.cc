@@ -67,8 +67,7 @@ std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
   if (own.top_k) set_key(spec, "top-k", fmt::format("{}", *own.top_k));
   if (own.top_p) set_key(spec, "top-p", fmt::format("{}", *own.top_p));
   if (own.min_p) set_key(spec, "min-p", fmt::format("{}", *own.min_p));
-  if (own.repetition_penalty)
-    set_key(spec, "repetition", fmt::format("{}", *own.repetition_penalty));
+  if (own.repetition_penalty) set_key(spec, "repeat", fmt::format("{}", *own.repetition_penalty));
   tell("tessera run: the model's own settings: --decode " + spec.text());
   return spec.text();
 }

@@ -1,5 +1,7 @@
 #include "tessera/base/pool.h"
 
+#include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -17,6 +19,19 @@ constexpr int kSpins = 4000;
 // Between jobs (tokens): about 50 microseconds, then sleep.
 constexpr int kIdleSpins = 20000;
 
+// A fine job in which more than this share was spent waiting is held up by a neighbour; this many
+// in a row (two good ones make up for one) send the next ones to the caller alone, first for
+// kSolo jobs, then for twice as many each time the second thread is tried again in vain.
+constexpr double kHeldUp = 0.2;
+constexpr int kPatience = 4;
+constexpr int64_t kSolo = 32, kMostSolo = 1024;
+
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 void relax() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -31,6 +46,7 @@ void Team::begin(int64_t size) {
   size_ = size;
   arrived_.store(0, std::memory_order_relaxed);
   phase_.store(0, std::memory_order_relaxed);
+  waited_ns_.store(0, std::memory_order_relaxed);
   claims_[0].store(0, std::memory_order_relaxed);
   claims_[1].store(0, std::memory_order_relaxed);
 }
@@ -50,13 +66,13 @@ void Team::barrier() {
     phase_.store(phase + 1, std::memory_order_release);
     return;
   }
-  for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-    if (spins < kSpins) {
-      relax();
-    } else {
-      std::this_thread::yield();
-    }
+  for (int spins = 0; spins < kSpins; ++spins) {
+    if (phase_.load(std::memory_order_acquire) != phase) return;
+    relax();
   }
+  const int64_t start = now_ns();
+  while (phase_.load(std::memory_order_acquire) == phase) std::this_thread::yield();
+  waited_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);
 }
 
 int64_t Team::claim(int64_t stage) {
@@ -73,6 +89,22 @@ struct Pool::Workers {
   alignas(64) std::atomic<int64_t> running{0};
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
+  // Fine jobs: how often they were held up of late, how many more run alone, how many next time.
+  int held_up = 0;
+  int64_t solo_left = 0, solo_next = kSolo;
+
+  void judge(int64_t job_ns, int64_t waited_ns) {
+    if (static_cast<double>(waited_ns) < kHeldUp * static_cast<double>(job_ns)) {
+      held_up = std::max(0, held_up - 1);
+      if (held_up == 0) solo_next = kSolo;
+      return;
+    }
+    held_up += 2;
+    if (held_up < 2 * kPatience) return;
+    held_up = kPatience;
+    solo_left = solo_next;
+    solo_next = std::min(2 * solo_next, kMostSolo);
+  }
 
   void work(int64_t thread, uint32_t seen) {
     for (;;) {
@@ -119,14 +151,18 @@ void Pool::set_threads(int64_t threads) {
   }
 }
 
-void Pool::run_erased(Entry entry, void* job) {
+void Pool::run_erased(Entry entry, void* job, Grain grain) {
   Workers& w = *workers_;
   std::lock_guard lock(w.turn);
-  w.team.begin(threads_);
-  if (threads_ == 1) {
+  const bool fine = grain == Grain::fine && threads_ > 1;
+  if (threads_ == 1 || (fine && w.solo_left > 0)) {
+    if (fine) --w.solo_left;
+    w.team.begin(1);
     entry(job, 0, w.team);
     return;
   }
+  w.team.begin(threads_);
+  const int64_t start = fine ? now_ns() : 0;
   w.entry = entry;
   w.job = job;
   w.running.store(threads_ - 1, std::memory_order_relaxed);
@@ -140,6 +176,7 @@ void Pool::run_erased(Entry entry, void* job) {
       std::this_thread::yield();
     }
   }
+  if (fine) w.judge(now_ns() - start, w.team.waited_ns_.load(std::memory_order_relaxed));
 }
 
 }  // namespace tessera

@@ -25,6 +25,8 @@ class Team {
   int64_t size_ = 1;
   alignas(64) std::atomic<int64_t> arrived_{0};
   alignas(64) std::atomic<int64_t> phase_{0};
+  alignas(64) std::atomic<int64_t> waited_ns_{
+      0};  // beyond what threads with a core of their own wait
   // Two counters are enough: the one of stage s + 1 is cleared while nobody can be in stage s + 1.
   alignas(64) std::atomic<int64_t> claims_[2] = {};
 };
@@ -41,20 +43,26 @@ class Pool {
   // Threads of the next jobs, the caller's own included. Needs threads >= 1 and no running job.
   void set_threads(int64_t threads);
 
+  // Whether a job is a chain of short stages, in which a thread that loses its core holds up all
+  // the others. Such jobs run on the caller alone for a while when that happens often: one core at
+  // full speed beats two that wait for each other.
+  enum class Grain : uint8_t { coarse, fine };
+
   // Runs job(thread, team) once on each thread, thread 0 being the caller, and returns when all
-  // are done. The job must not throw, and must not call run() again. Concurrent callers take turns.
+  // are done; team.size() says how many take part. The job must not throw, and must not call run()
+  // again. Concurrent callers take turns.
   template <class Job>
-  void run(Job&& job) {
+  void run(Job&& job, Grain grain = Grain::coarse) {
     using Plain = std::remove_reference_t<Job>;
     run_erased([](void* j, int64_t thread, Team& team) { (*static_cast<Plain*>(j))(thread, team); },
-               const_cast<std::remove_const_t<Plain>*>(&job));
+               const_cast<std::remove_const_t<Plain>*>(&job), grain);
   }
 
  private:
   using Entry = void (*)(void* job, int64_t thread, Team& team);
   struct Workers;
   Pool();
-  void run_erased(Entry entry, void* job);
+  void run_erased(Entry entry, void* job, Grain grain);
   std::unique_ptr<Workers> workers_;
   int64_t threads_ = 1;
 };

@@ -388,13 +388,16 @@ void Plan::prepare(const Chunk& chunk) {
 namespace {
 
 void run_stages(const std::vector<std::unique_ptr<Stage>>& stages, const Chunk& chunk) {
-  Pool::instance().run([&](int64_t thread, Team& team) {
-    Crew crew{thread, team};
-    for (const auto& stage : stages) {
-      stage->run(crew, chunk);
-      crew.barrier();
-    }
-  });
+  const auto grain = chunk.rows <= kTileTokens ? Pool::Grain::fine : Pool::Grain::coarse;
+  Pool::instance().run(
+      [&](int64_t thread, Team& team) {
+        Crew crew{thread, team};
+        for (const auto& stage : stages) {
+          stage->run(crew, chunk);
+          crew.barrier();
+        }
+      },
+      grain);
 }
 
 }  // namespace
