@@ -19,6 +19,7 @@ struct PipelineParts {
   std::unique_ptr<PreTokenizer> pre_tokenizer;  // may be null: the text is one piece
   std::unique_ptr<Model> model;
   TextTemplate frame;
+  LengthRules lengths;
   std::unique_ptr<Decoder> decoder;  // null: pieces are joined by bytes()
   std::optional<TokenId> bos, eos;
   bool adds_bos = false;

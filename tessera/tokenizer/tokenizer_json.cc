@@ -37,6 +37,7 @@ class Reader {
     if (auto json = top_.find("post_processor")) {
       parts_.frame = read_post_processor(*json, vocabulary().size());
     }
+    parts_.lengths = read_length_rules(top_, vocabulary().size());
     if (!parts_.frame.before.empty()) parts_.bos = parts_.frame.before.front();
     if (!parts_.frame.after.empty()) parts_.eos = parts_.frame.after.back();
     parts_.adds_bos = parts_.bos.has_value();
