@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
+#include "tessera/network/policy.h"
 
 namespace tessera::cli {
 namespace {
@@ -52,6 +54,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
 }
 
 int bench(const BenchOptions& o) {
+  check_spec<ContextPolicy>("--context", o.context);
   Session s = open_session(o.common, o.context);
   if (o.prompt_tokens + o.tokens > s.model->context()) {
     throw Error("tessera bench model",

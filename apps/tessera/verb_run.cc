@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdio>
-#include <iostream>
 #include <stop_token>
 
 #include <CLI/CLI.hpp>
@@ -10,10 +9,12 @@
 
 #include "apps/tessera/chat.h"
 #include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/base/spec.h"
 #include "tessera/decode/generate.h"
+#include "tessera/network/policy.h"
 
 namespace tessera::cli {
 namespace {
@@ -107,32 +108,35 @@ class Runner {
     const Prompt prompt = prompt_for(text);
     if (o_.show_prompt) return show(prompt);
     const Generation g = answer(prompt);
-    return finish(g);
+    print(g);
+    if (g.best.finish == Finish::error) throw Error("answer", g.error);
+    return g.best.finish == Finish::cancelled && interrupted() ? kInterrupted : kDone;
   }
 
   // Lines of a terminal are turns; Ctrl-C stops an answer, Ctrl-D ends the talk.
   int chat() {
     Conversation talk(session_, o_.template_arguments, o_.special_in_text);
     if (!o_.system.empty()) talk.say("system", o_.system);
-    tell("Type a message and press Enter. Ctrl-C stops an answer, Ctrl-D leaves.");
-    std::string line;
-    while (std::fputs("> ", stderr), std::getline(std::cin, line)) {
-      if (line.empty()) continue;
-      talk.say("user", line);
-      clear_interrupt();
+    if (is_terminal(STDERR_FILENO)) {
+      tell("Type a message and press Enter. Ctrl-C stops an answer, Ctrl-D leaves.");
+    }
+    while (auto line = read_line("> ")) {
+      if (line->empty()) continue;
+      const size_t said = talk.size();
+      talk.say("user", *line);
       try {
         const Prompt prompt = talk.prompt();
         Generation g = answer(prompt);
-        std::fputs("\n", stdout);
-        std::fflush(stdout);
+        print(g);
+        if (!o_.common.json) put_now("\n");
+        if (g.best.finish == Finish::error) throw Error("answer", g.error);
         talk.say("assistant", g.best.text);
         keep(prompt, std::move(g));
       } catch (const Error& error) {
-        tell(std::string("tessera run: ") + error.what());
-        talk.truncate(talk.size() - 1);
+        tell(std::string("tessera: ") + error.what());
+        talk.truncate(said);
       }
     }
-    std::fputs("\n", stderr);
     return kDone;
   }
 
@@ -161,12 +165,13 @@ class Runner {
     std::stop_source stop;
     GenerateCallbacks callbacks;
     callbacks.stop = stop.get_token();
-    const bool plain = !o_.common.json;
     callbacks.text = [&](std::string_view piece) {
-      if (plain) std::fwrite(piece.data(), 1, piece.size(), stdout);
-      if (!plain && o_.stream) fmt::print("{}\n", dump(Json{{"piece", std::string(piece)}}));
-      // A reader that went away wants no more.
-      if (std::fflush(stdout) != 0 || interrupted()) stop.request_stop();
+      if (!o_.common.json) put_now(piece);
+      if (o_.common.json && o_.stream) put_now(dump(Json{{"piece", std::string(piece)}}) + "\n");
+    };
+    // A reader that went away wants no more.
+    callbacks.pass = [&] {
+      if (interrupted() || reader_gone()) stop.request_stop();
     };
     std::optional<Progress> bar;
     if (is_terminal(STDERR_FILENO) && prompt.ids.size() > 2000) {
@@ -182,7 +187,6 @@ class Runner {
       if (bar) bar->advance(done - read);
       read = done;
       if (bar && done == total) bar->finish();
-      if (interrupted()) stop.request_stop();
     };
     return generate(*session_.model, session_.tokenizer, prompt.ids, options_, callbacks,
                     reusable(prompt.ids));
@@ -208,15 +212,10 @@ class Runner {
     if (past_) held_.resize(std::min(held_.size(), static_cast<size_t>(past_->length())));
   }
 
-  int finish(const Generation& g) const {
+  // The result; a plain answer was streamed and lacks its line's end at most.
+  void print(const Generation& g) const {
     if (o_.common.json) print_json(g);
-    if (!o_.common.json && !g.best.text.empty() && g.best.text.back() != '\n')
-      std::fputs("\n", stdout);
-    if (g.best.finish == Finish::error) {
-      tell("tessera run: " + g.error);
-      return kFailed;
-    }
-    return g.best.finish == Finish::cancelled && interrupted() ? kInterrupted : kDone;
+    if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
   }
 
   void print_json(const Generation& g) const {
@@ -224,6 +223,7 @@ class Runner {
     out["text"] = g.best.text;
     out["ids"] = g.best.ids;
     out["prompt_tokens"] = g.prompt_tokens;
+    out["reused_tokens"] = g.reused_tokens;
     out["tokens"] = g.best.ids.size();
     out["seed"] = g.seed;
     out["decode"] = options_.decode;
@@ -246,7 +246,7 @@ class Runner {
       for (const GeneratedText& t : g.others)
         out["others"].push_back({{"text", t.text}, {"score", t.score}});
     }
-    fmt::print("{}\n", dump(out));
+    put_now(dump(out) + "\n");
   }
 
   const RunOptions& o_;
@@ -256,15 +256,29 @@ class Runner {
   std::vector<TokenId> held_;
 };
 
+// What is wrong with the flags is said before a model is opened.
+void check_flags(const RunOptions& o) {
+  check_spec<ContextPolicy>("--context", o.context);
+  check_spec<Constraint>("--constrain", o.constrain);
+  check_spec<Strategy>("--decode", decode_spec(o, {}));
+  for (const std::string& a : o.template_arguments) {
+    if (a.find('=') == std::string::npos || a[0] == '=') {
+      throw WrongCommand("--template-arg " + a, "is not KEY=VALUE");
+    }
+  }
+}
+
 int run_verb(const RunOptions& o) {
+  check_flags(o);
   if (!o.prompt_given && is_terminal(STDIN_FILENO)) {
-    if (o.raw || o.common.json) {
-      throw Error("tessera run", "there is no prompt", "Give one, or pipe it to standard input.");
+    if (o.raw || o.show_prompt) {
+      throw WrongCommand("tessera run", "there is no prompt",
+                         "Give one, or pipe it to standard input.");
     }
     return Runner(o).chat();
   }
   const std::string text = o.prompt_given ? o.prompt : read_standard_input();
-  if (text.empty()) throw Error("tessera run", "the prompt is empty", "Give a text to answer.");
+  if (text.empty()) throw Error("prompt", "it is empty", "Give a text to answer.");
   return Runner(o).once(text);
 }
 
@@ -280,6 +294,7 @@ Verb verb_run() {
               "The answer is all that goes to standard output.");
         auto* prompt = app.add_option("prompt", o->prompt, "what to answer")->type_name("PROMPT");
         add_model(app, o->common);
+        add_tokenizer(app, o->common);
         app.add_option("--system", o->system, "system message before the prompt")->type_name("S");
         app.add_flag("--raw", o->raw, "continue the text as it is, without the chat template");
         app.add_option("--max-tokens", o->max_tokens,

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
-#include "tessera/base/guest.h"
 #include "tessera/eval/score.h"
 #include "tessera/network/policy.h"
 
@@ -34,9 +34,10 @@ nlohmann::ordered_json token_row(const Encoding& e, int64_t i, int64_t first, do
 }
 
 int run_score(const ScoreVerb& o) {
+  check_spec<ContextPolicy>("--context", o.context);
   if (o.score.prefill < 0 && !make_guest<ContextPolicy>(o.context)->attends_everything()) {
-    throw Error("--context " + o.context, "scores nothing without --prefill",
-                "A policy shows when tokens are decoded one by one: add --prefill N.");
+    throw WrongCommand("--context " + o.context, "scores nothing without --prefill",
+                       "A policy shows when tokens are decoded one by one: add --prefill N.");
   }
   const std::string text = read_text(o.file);
   Session s = open_session(o.common, o.context);
@@ -95,6 +96,7 @@ Verb verb_score() {
         app.add_option("file", o->file, "text to score, - for standard input [-]")
             ->type_name("FILE");
         add_model(app, o->common);
+        add_tokenizer(app, o->common);
         app.add_option("--window", o->score.window, "tokens seen at once [the model's context]")
             ->check(CLI::PositiveNumber);
         app.add_option("--stride", o->score.stride, "tokens by which windows move [half a window]")

@@ -61,11 +61,11 @@ int64_t metadata_bytes(const ModelFiles& model) {
 }
 
 // fp32 values that one row of a chunk holds at once: residual, norm, sums, query and result, key
-// and value, gate and up, and the 8-bit copies that quantised matrices read (1.5 bytes a value).
+// and value, gate and up, and the copies that quantised matrices read (22 bytes for 8 values).
 int64_t row_bytes(const ModelDescription& d, int64_t head) {
   const int64_t queries = d.heads * head, keys = d.kv_heads * head;
   return 4 * (4 * d.width + 2 * queries + 2 * keys + 2 * d.ffn_width) +
-         3 * (2 * d.width + d.ffn_width) / 2;
+         11 * (2 * d.width + d.ffn_width) / 4;
 }
 
 }  // namespace

@@ -179,38 +179,96 @@ void layer_norm(const float* x, const float* weight, const float* bias, float ep
   }
 }
 
-// Codes are round(x * 127 / largest magnitude) of each 32 columns.
-void quantise(const float* x, int64_t stride, int64_t tokens, int64_t columns, std::byte* tile) {
+// Stores 32 codes into one token's places of a block, and their sums.   words [8, tokens]
+inline void put_codes(const int8_t* codes, int64_t tokens, int32_t* words, int32_t* sums) {
+  int32_t sum[2] = {0, 0};
+  for (int i = 0; i < 16; ++i) {
+    sum[0] += codes[i];
+    sum[1] += codes[16 + i];
+  }
+  for (int j = 0; j < 8; ++j) std::memcpy(&words[j * tokens], codes + 4 * j, 4);
+  sums[0] = sum[0];
+  sums[tokens] = sum[1];
+}
+
+// Values are rounded to units of largest magnitude / 127 of each 32 columns, or of that / 128.
+template <Activations kKind>
+void quantise_as(const float* x, int64_t stride, int64_t tokens, int64_t columns, std::byte* tile) {
+  constexpr bool kFine = kKind == Activations::fifteen_bits;
+  constexpr float kUnits = kFine ? 127 * 128 : 127;
   auto* words = reinterpret_cast<int32_t*>(tile);
-  for (int64_t b = 0; b < columns / kBlockColumns; ++b, words += tile_block_words(tokens)) {
+  for (int64_t b = 0; b < columns / kBlockColumns; ++b, words += tile_block_words(kKind, tokens)) {
     auto* scales = reinterpret_cast<float*>(words + 8 * tokens);
     int32_t* sums = words + 10 * tokens;
     for (int64_t t = 0; t < tokens; ++t) {
       const float* row = x + t * stride + b * kBlockColumns;
       F first = load(row), last = load(row + 16);
       float largest = reduce_max(max(abs(first), abs(last)));
-      float scale = largest / 127;
-      F inverse = splat(largest > 0 ? 127 / largest : 0.f);
+      float scale = largest / kUnits;
+      F inverse = splat(largest > 0 ? kUnits / largest : 0.f);
       alignas(4) int8_t codes[32];
-      store_int8(codes, mul(first, inverse));
-      store_int8(codes + 16, mul(last, inverse));
-      int32_t sum[2] = {0, 0};
-      for (int i = 0; i < 16; ++i) {
-        sum[0] += codes[i];
-        sum[1] += codes[16 + i];
+      first = round(mul(first, inverse));
+      last = round(mul(last, inverse));
+      int32_t sum = 0;
+      if constexpr (kFine) {
+        const F coarse_first = round(mul(first, splat(1.f / 128)));
+        const F coarse_last = round(mul(last, splat(1.f / 128)));
+        int32_t* fine_words = words + 12 * tokens;
+        int32_t* fine_sums = words + 20 * tokens;
+        store_int8(codes, fma(coarse_first, splat(-128.f), first));
+        store_int8(codes + 16, fma(coarse_last, splat(-128.f), last));
+        put_codes(codes, tokens, fine_words + t, fine_sums + t);
+        sum = fine_sums[t] + fine_sums[tokens + t];
+        first = coarse_first;
+        last = coarse_last;
       }
-      for (int j = 0; j < 8; ++j) std::memcpy(&words[j * tokens + t], codes + 4 * j, 4);
+      store_int8(codes, first);
+      store_int8(codes + 16, last);
+      put_codes(codes, tokens, words + t, sums + t);
+      sum += (sums[t] + sums[tokens + t]) * (kFine ? 128 : 1);
       scales[t] = scale;
-      scales[tokens + t] = scale * static_cast<float>(sum[0] + sum[1]);
-      sums[t] = sum[0];
-      sums[tokens + t] = sum[1];
+      scales[tokens + t] = scale * static_cast<float>(sum);
     }
   }
 }
 
+void quantise(Activations kind, const float* x, int64_t stride, int64_t tokens, int64_t columns,
+              std::byte* tile) {
+  if (kind == Activations::eight_bits) {
+    return quantise_as<Activations::eight_bits>(x, stride, tokens, columns, tile);
+  }
+  quantise_as<Activations::fifteen_bits>(x, stride, tokens, columns, tile);
+}
+
+// Sums of weight codes times activations in units of their scale, over lines kFirst .. kLast - 1;
+// both planes of fifteen bits are multiplied by the same unpacked weights.
+//   x   the token's first codes in this block
+template <Packing kPacking, Activations kKind, int kFirst, int kLast>
+inline I dot(const Codes& codes, const int32_t* x, int64_t ld) {
+  auto plane = [&](const int32_t* plane_codes, const int32_t* sums) {
+    if constexpr (kPacking == Packing::nibbles) {
+      return dot_nibbles<kFirst, kLast>(codes, plane_codes, ld);
+    } else {
+      const int32_t sum = (kFirst == 0 ? sums[0] : 0) + (kLast == 8 ? sums[ld] : 0);
+      return dot_bytes<kFirst, kLast>(codes, plane_codes, ld, sum);
+    }
+  };
+  const I coarse = plane(x, x + 10 * ld);
+  if constexpr (kKind == Activations::eight_bits) return coarse;
+  return add_shifted(plane(x + 12 * ld, x + 20 * ld), coarse);
+}
+
+// The sum of a token's values over the first or the last 16 columns of a block, in units of scale.
+template <Activations kKind>
+inline float half_sum(const int32_t* x, int64_t ld, int64_t half) {
+  const int32_t coarse = x[(10 + half) * ld];
+  if constexpr (kKind == Activations::eight_bits) return static_cast<float>(coarse);
+  return static_cast<float>(128 * coarse + x[(20 + half) * ld]);
+}
+
 // One group of 16 rows times kTokens of the tile's `ld` tokens. The sums run over blocks in
 // ascending order, in each first the minimum, then the codes: the same for any kTokens.
-template <Packing kPacking, int kTokens>
+template <Packing kPacking, Activations kKind, int kTokens>
 inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t* x, int64_t ld,
                                float* out, int64_t stride) {
   constexpr bool kMinimum = kPacking == Packing::nibbles || kPacking == Packing::bytes_min ||
@@ -219,9 +277,8 @@ inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t
   F sum[kTokens];
 #pragma GCC unroll 16
   for (int t = 0; t < kTokens; ++t) sum[t] = splat(0.f);
-  for (int64_t b = 0; b < blocks; ++b, x += tile_block_words(ld)) {
+  for (int64_t b = 0; b < blocks; ++b, x += tile_block_words(kKind, ld)) {
     const auto* scale = reinterpret_cast<const float*>(x + 8 * ld);
-    const int32_t* code_sum = x + 10 * ld;
     Codes codes;
     F d, d2, m, m2;
     if constexpr (kPacking == Packing::nibbles) {
@@ -243,21 +300,14 @@ inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t
       const F a = splat(scale[t]);
       if constexpr (kHalf) {
         if constexpr (kMinimum) {
-          sum[t] = fma(m, splat(scale[t] * static_cast<float>(code_sum[t])), sum[t]);
-          sum[t] = fma(m2, splat(scale[t] * static_cast<float>(code_sum[ld + t])), sum[t]);
+          sum[t] = fma(m, splat(scale[t] * half_sum<kKind>(x + t, ld, 0)), sum[t]);
+          sum[t] = fma(m2, splat(scale[t] * half_sum<kKind>(x + t, ld, 1)), sum[t]);
         }
-        sum[t] = fma(from_int(dot_bytes<0, 4>(codes, x + t, ld, code_sum[t])), mul(d, a), sum[t]);
-        sum[t] =
-            fma(from_int(dot_bytes<4, 8>(codes, x + t, ld, code_sum[ld + t])), mul(d2, a), sum[t]);
+        sum[t] = fma(from_int(dot<kPacking, kKind, 0, 4>(codes, x + t, ld)), mul(d, a), sum[t]);
+        sum[t] = fma(from_int(dot<kPacking, kKind, 4, 8>(codes, x + t, ld)), mul(d2, a), sum[t]);
       } else {
         if constexpr (kMinimum) sum[t] = fma(m, splat(scale[ld + t]), sum[t]);
-        I dots;
-        if constexpr (kPacking == Packing::nibbles) {
-          dots = dot_nibbles<0, 8>(codes, x + t, ld);
-        } else {
-          dots = dot_bytes<0, 8>(codes, x + t, ld, code_sum[t] + code_sum[ld + t]);
-        }
-        sum[t] = fma(from_int(dots), mul(d, a), sum[t]);
+        sum[t] = fma(from_int(dot<kPacking, kKind, 0, 8>(codes, x + t, ld)), mul(d, a), sum[t]);
       }
     }
   }
@@ -318,12 +368,19 @@ void linear_as(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
   const int64_t group_bytes = w.group_bytes();
   if constexpr (takes_quantised(kPacking)) {
     const auto* x = reinterpret_cast<const int32_t*>(tile.quantised);
-    for (int64_t g = group_begin; g < group_end; ++g) {
-      cut_tile(tile.tokens, [&]<int kTokens>(std::integral_constant<int, kTokens>, int64_t t) {
-        multiply_quantised<kPacking, kTokens>(w.data + g * group_bytes, w.columns / kBlockColumns,
-                                              x + t, tile.tokens, out + t * stride + g * kGroupRows,
-                                              stride);
-      });
+    auto run = [&]<Activations kKind>(std::integral_constant<Activations, kKind>) {
+      for (int64_t g = group_begin; g < group_end; ++g) {
+        cut_tile(tile.tokens, [&]<int kTokens>(std::integral_constant<int, kTokens>, int64_t t) {
+          multiply_quantised<kPacking, kKind, kTokens>(
+              w.data + g * group_bytes, w.columns / kBlockColumns, x + t, tile.tokens,
+              out + t * stride + g * kGroupRows, stride);
+        });
+      }
+    };
+    if (tile.activations == Activations::eight_bits) {
+      run(std::integral_constant<Activations, Activations::eight_bits>{});
+    } else {
+      run(std::integral_constant<Activations, Activations::fifteen_bits>{});
     }
   } else {
     auto run = [&]<int kGroups>(std::integral_constant<int, kGroups>, int64_t g) {
@@ -369,6 +426,7 @@ void linear(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
 template <CacheType kType>
 inline F load_cached(const void* base, int64_t at) {
   if constexpr (kType == CacheType::f32) return load(static_cast<const float*>(base) + at);
+  if constexpr (kType == CacheType::f16) return load_f16(static_cast<const uint16_t*>(base) + at);
   if constexpr (kType == CacheType::bf16) return load_bf16(static_cast<const uint16_t*>(base) + at);
 }
 
@@ -504,6 +562,7 @@ void attend_as(const AttendChunk& c) {
 
 void attend(const AttendChunk& c) {
   if (c.type == CacheType::f32) return attend_as<CacheType::f32>(c);
+  if (c.type == CacheType::f16) return attend_as<CacheType::f16>(c);
   attend_as<CacheType::bf16>(c);
 }
 

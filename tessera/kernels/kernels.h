@@ -21,7 +21,7 @@ inline constexpr int64_t kChunkKeys = kBlockKeys * kChunkBlocks;
 // Query rows that one call of attend() takes.
 inline constexpr int64_t kAttendRows = 12;
 
-enum class CacheType : uint8_t { f32, bf16 };
+enum class CacheType : uint8_t { f32, f16, bf16 };
 constexpr int64_t cache_bytes(CacheType t) { return t == CacheType::f32 ? 4 : 2; }
 
 // One query row of attend(): which keys of the chunk it sees, and where the result goes.
@@ -58,8 +58,8 @@ struct Kernels {
   void (*linear)(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
                  const ActivationTile& tile, float* out, int64_t stride);
   // Quantises x [tokens, stride], `columns` of each (a multiple of 32), into a tile.
-  void (*quantise)(const float* x, int64_t stride, int64_t tokens, int64_t columns,
-                   std::byte* tile);
+  void (*quantise)(Activations kind, const float* x, int64_t stride, int64_t tokens,
+                   int64_t columns, std::byte* tile);
 
   // out[i] = x[i] / sqrt(mean(x^2) + epsilon) * (weight[i] + offset). out may be x.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float offset, int64_t n,

@@ -116,6 +116,11 @@ inline I load_line(const std::byte* p) {
   const auto* q = reinterpret_cast<const __m256i*>(p);
   return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
 }
+inline I add_shifted(I x, I y) {
+  return {_mm256_add_epi32(x.a, _mm256_slli_epi32(y.a, 7)),
+          _mm256_add_epi32(x.b, _mm256_slli_epi32(y.b, 7))};
+}
+
 inline Codes unpack_nibbles(const std::byte* p) {
   const __m256i low = _mm256_set1_epi8(15);
   Codes c;

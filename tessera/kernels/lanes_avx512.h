@@ -69,6 +69,8 @@ inline float reduce_add(F a) {
 }
 inline float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
 
+inline I add_shifted(I a, I b) { return _mm512_add_epi32(a, _mm512_slli_epi32(b, 7)); }
+
 inline Codes unpack_nibbles(const std::byte* p) {
   const __m512i low = _mm512_set1_epi8(15);
   Codes c;

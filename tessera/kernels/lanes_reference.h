@@ -118,6 +118,12 @@ float reduce_max(F a) {
   return a.v[0];
 }
 
+// a + 128 * b
+I add_shifted(I a, I b) {
+  for (int i = 0; i < 16; ++i) a.v[i] += 128 * b.v[i];
+  return a;
+}
+
 Codes unpack_nibbles(const std::byte* p) {
   Codes c;
   for (int j = 0; j < 4; ++j) {
@@ -135,7 +141,7 @@ Codes load_bytes(const std::byte* p) {
   return c;
 }
 
-I dot(const Codes& c, int first, int last, int offset, const int32_t* x, int64_t ld) {
+I dot_lines(const Codes& c, int first, int last, int offset, const int32_t* x, int64_t ld) {
   I out{};
   for (int j = first; j < last; ++j) {
     int8_t a[4];
@@ -149,12 +155,12 @@ I dot(const Codes& c, int first, int last, int offset, const int32_t* x, int64_t
 // Sum over lines first .. last - 1 of code * activation; x[j * ld] holds four of them.
 template <int kFirst, int kLast>
 I dot_nibbles(const Codes& c, const int32_t* x, int64_t ld) {
-  return dot(c, kFirst, kLast, 0, x, ld);
+  return dot_lines(c, kFirst, kLast, 0, x, ld);
 }
 // The same for codes stored with 128 added; `sum` is the sum of those activations.
 template <int kFirst, int kLast>
 I dot_bytes(const Codes& c, const int32_t* x, int64_t ld, int32_t /*sum*/) {
-  return dot(c, kFirst, kLast, 128, x, ld);
+  return dot_lines(c, kFirst, kLast, 128, x, ld);
 }
 
 }  // namespace

@@ -65,21 +65,31 @@ void pack_group(DType type, Packing packing, std::span<const std::byte* const> r
 // The same for rows already in fp32; packing f32 only.
 void pack_group_f32(std::span<const float* const> rows, int64_t columns, float* out);
 
-// A tile of up to kTileTokens activations quantised to 8 bits, block by block of 32 columns:
+// How finely activations are quantised for the packings that take it.
+enum class Activations : uint8_t {
+  eight_bits,    // one code of -127 .. 127
+  fifteen_bits,  // 128 * a + b, two codes: errors of fp32's size in the answer, twice the products
+};
+
+// A tile of up to kTileTokens quantised activations, block by block of 32 columns:
 //
-//   8 x tokens dwords: the codes of columns 4j .. 4j + 3 of each token
-//   tokens x f32: scale        tokens x f32: scale * sum of codes
+//   8 x tokens dwords: the codes of columns 4j .. 4j + 3 of each token (the codes a)
+//   tokens x f32: scale        tokens x f32: scale * sum of the values in units of scale
 //   2 x tokens x i32: sums of the codes of the first and the last 16 columns
-constexpr int64_t tile_block_words(int64_t tokens) { return 12 * tokens; }
-constexpr int64_t tile_bytes(int64_t tokens, int64_t columns) {
-  return columns / kBlockColumns * tile_block_words(tokens) * 4;
+//   and for fifteen bits 8 x tokens dwords of codes b and 2 x tokens of their sums
+constexpr int64_t tile_block_words(Activations a, int64_t tokens) {
+  return (a == Activations::fifteen_bits ? 22 : 12) * tokens;
+}
+constexpr int64_t tile_bytes(Activations a, int64_t tokens, int64_t columns) {
+  return columns / kBlockColumns * tile_block_words(a, tokens) * 4;
 }
 
 // What a matrix kernel reads of its activations.
 struct ActivationTile {
   int64_t tokens = 0;                    // 1 .. kTileTokens
-  const std::byte* quantised = nullptr;  // tile_bytes(tokens, columns), for quantised packings
-  const float* plain = nullptr;          // [tokens, plain_stride], for f32, f16, bf16
+  const std::byte* quantised = nullptr;  // tile_bytes(activations, tokens, columns)
+  Activations activations = Activations::fifteen_bits;
+  const float* plain = nullptr;  // [tokens, plain_stride], for f32, f16, bf16
   int64_t plain_stride = 0;
 };
 

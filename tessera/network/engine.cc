@@ -58,22 +58,32 @@ class EnginePast final : public Past {
   int64_t next_position = 0;  // of the next entry, unless its segment brings its own
 };
 
+CacheType cache_type(CacheChoice choice, bool whole) {
+  switch (choice) {
+    case CacheChoice::f32:
+      return CacheType::f32;
+    case CacheChoice::f16:
+      return CacheType::f16;
+    case CacheChoice::bf16:
+      return CacheType::bf16;
+    case CacheChoice::automatic:
+      break;
+  }
+  return whole ? CacheType::f32 : CacheType::f16;
+}
+
 class Engine final : public Network {
  public:
   Engine(const ModelFiles& model, const EngineOptions& options)
       : description_(model.description),
         checkpoint_(model.checkpoint),
         options_(options),
-        plan_(model.description, *model.checkpoint),
+        plan_(model.description, *model.checkpoint, options.activations),
         table_(model.checkpoint->weight({Part::token_embedding})) {
     shape_.layers = description_.decoder ? description_.layers : 1;
     shape_.kv_heads = description_.kv_heads;
     shape_.head_width = description_.head_width;
-    shape_.type =
-        options.cache == CacheChoice::bf16 ? CacheType::bf16
-        : options.cache == CacheChoice::f32 || table_.type == DType::f32 || !description_.decoder
-            ? CacheType::f32
-            : CacheType::bf16;
+    shape_.type = cache_type(options.cache, table_.type == DType::f32 || !description_.decoder);
     pool_ = std::make_shared<KvPool>(shape_);
     geometry_ = {description_.layers,
                  description_.heads,

@@ -11,13 +11,16 @@
 namespace tessera {
 
 enum class CacheChoice : uint8_t {
-  automatic,  // bf16 for quantised and 16-bit weights, f32 for f32 ones
+  automatic,  // f16 for quantised and 16-bit weights, f32 for f32 ones
   f32,
-  bf16,
+  f16,
+  bf16,  // three bits coarser than f16; for keys or values beyond 65,504
 };
 
 struct EngineOptions {
   CacheChoice cache = CacheChoice::automatic;
+  // How finely what goes into quantised matrices is rounded.
+  Activations activations = Activations::fifteen_bits;
   // Rows computed together in prefill; more read the weights fewer times and take more scratch.
   int64_t chunk_rows = 516;
 };

@@ -14,6 +14,9 @@ namespace {
 // Slabs are as large as a huge page, or one block when that is larger.
 constexpr int64_t kSlabBytes = 2 << 20;
 
+// Beyond the range of binary16 the largest number: an infinity would make sums of weight 0 NaN.
+uint16_t float_to_finite_half(float x) { return float_to_half(std::clamp(x, -65504.f, 65504.f)); }
+
 }  // namespace
 
 struct KvPool::Slab {
@@ -160,9 +163,10 @@ void KvStore::write(int64_t layer, int64_t head, int64_t entry, const float* key
   }
   auto* keys = reinterpret_cast<uint16_t*>(b->keys);
   auto* values = reinterpret_cast<uint16_t*>(b->values);
+  const auto shortened = s.type == CacheType::f16 ? float_to_finite_half : float_to_bfloat;
   for (int64_t d = 0; d < s.head_width; ++d) {
-    keys[d * kBlockKeys + at] = float_to_bfloat(key[d]);
-    values[at * width + d] = float_to_bfloat(value[d]);
+    keys[d * kBlockKeys + at] = shortened(key[d]);
+    values[at * width + d] = shortened(value[d]);
   }
 }
 

@@ -19,7 +19,10 @@ void multiply(const LinearPart& part, const Rows& in, const Tiles* tiles, int64_
     tile.tokens = std::min(kTileTokens, rows - t);
     tile.plain = in.row(t);
     tile.plain_stride = in.stride;
-    if (tiles) tile.quantised = tiles->data + t / kTileTokens * tiles->tile_stride;
+    if (tiles) {
+      tile.quantised = tiles->data + t / kTileTokens * tiles->tile_stride;
+      tile.activations = tiles->activations;
+    }
     k.linear(part.matrix, begin, end, tile, part.out->row(t), part.out->stride);
     if (!part.bias) continue;
     for (int64_t r = t; r < t + tile.tokens; ++r) {

@@ -9,8 +9,8 @@ namespace {
 void quantise_tiles(Crew& crew, const Rows& from, Tiles& to, int64_t rows) {
   const Share share = share_of(rows, crew.thread, crew.size(), kTileTokens);
   for (int64_t t = share.begin; t < share.end; t += kTileTokens) {
-    kernels().quantise(from.row(t), from.stride, std::min(kTileTokens, rows - t), from.width,
-                       to.data + t / kTileTokens * to.tile_stride);
+    kernels().quantise(to.activations, from.row(t), from.stride, std::min(kTileTokens, rows - t),
+                       from.width, to.data + t / kTileTokens * to.tile_stride);
   }
 }
 

@@ -122,7 +122,8 @@ class Compiler {
       }
     }
     if (found < 0) {
-      plan_.tiles_.push_back({nullptr, tile_bytes(kTileTokens, columns)});
+      plan_.tiles_.push_back(
+          {nullptr, tile_bytes(plan_.activations_, kTileTokens, columns), plan_.activations_});
       plan_.tile_columns_.push_back(columns);
       plan_.tile_wanted_.push_back(in_head_);
       found = static_cast<int64_t>(plan_.tiles_.size()) - 1;
@@ -172,8 +173,9 @@ class Compiler {
       for (Rows* r : {&s.gathered, &s.down}) *r = {nullptr, d_.width, round_up(d_.width, 16) + 16};
       for (Rows* r : {&s.gate, &s.up})
         *r = {nullptr, d_.ffn_width, round_up(d_.ffn_width, 16) + 16};
-      s.gathered_tiles.tile_stride = tile_bytes(kTileTokens, round_up(d_.width, 32));
-      s.inner_tiles.tile_stride = tile_bytes(kTileTokens, round_up(d_.ffn_width, 32));
+      const Activations kind = plan_.activations_;
+      s.gathered_tiles = {nullptr, tile_bytes(kind, kTileTokens, round_up(d_.width, 32)), kind};
+      s.inner_tiles = {nullptr, tile_bytes(kind, kTileTokens, round_up(d_.ffn_width, 32)), kind};
     }
     auto stage = std::make_unique<MixtureStage>(
         MixtureShape{d_.experts_used, d_.experts_renormalised, op.activation}, rows(op.inputs[0]),
@@ -329,7 +331,8 @@ class Compiler {
   bool in_head_ = false;
 };
 
-Plan::Plan(const ModelDescription& d, const Checkpoint& checkpoint) : description_(d) {
+Plan::Plan(const ModelDescription& d, const Checkpoint& checkpoint, Activations activations)
+    : description_(d), activations_(activations) {
   Compiler(*this, d, checkpoint).compile();
 }
 

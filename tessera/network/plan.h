@@ -21,7 +21,7 @@ namespace tessera {
 class Plan {
  public:
   // Reads and packs all weights. Throws Error for a checkpoint that lacks a parameter.
-  Plan(const ModelDescription& d, const Checkpoint& checkpoint);
+  Plan(const ModelDescription& d, const Checkpoint& checkpoint, Activations activations);
 
   // Makes room for chunks of up to `rows` rows, `wanted` of them wanted at once.
   void reserve(int64_t rows, int64_t wanted);
@@ -52,6 +52,7 @@ class Plan {
     bool wanted = false;
   };
   ModelDescription description_;
+  Activations activations_;
   Weights weights_;
   std::deque<Slot> slots_;  // stable addresses: stages point at their Rows
   std::deque<Tiles> tiles_;

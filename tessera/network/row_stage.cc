@@ -82,7 +82,7 @@ void RowStage::run(Crew& crew, const Chunk& chunk) {
     const int64_t end = std::min(t + kTileTokens, share.end);
     for (const RowOp& op : ops) {
       if (op.kind == RowOpKind::quantise) {
-        k.quantise(op.a->row(t), op.a->stride, end - t, op.a->width,
+        k.quantise(op.tiles->activations, op.a->row(t), op.a->stride, end - t, op.a->width,
                    op.tiles->data + t / kTileTokens * op.tiles->tile_stride);
         continue;
       }

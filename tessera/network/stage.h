@@ -28,6 +28,7 @@ struct Rows {
 struct Tiles {
   std::byte* data = nullptr;
   int64_t tile_stride = 0;  // bytes
+  Activations activations = Activations::fifteen_bits;
 };
 
 // One sequence's share of a chunk.

@@ -9,6 +9,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
+#include "tessera/base/systems.h"
 
 namespace tessera {
 
@@ -52,6 +53,9 @@ void expect_guest_laws() {
     SCOPED_TRACE(entry.seam + " " + entry.name);
     EXPECT_FALSE(entry.summary.empty());
     EXPECT_FALSE(entry.limit.empty());
+    if (!entry.system.empty()) {
+      EXPECT_NE(find_system(entry.system), nullptr) << entry.system << " is none of the systems";
+    }
     const std::string page = "docs/" + entry.seam + "/" + entry.name + ".md";
     EXPECT_TRUE(std::filesystem::exists(page) || std::filesystem::exists("examples/guest/" + page))
         << page << " is missing";

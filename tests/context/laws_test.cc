@@ -46,7 +46,11 @@ TEST(ContextLaws, EveryPolicySelectsWhatTheSeamPromises) {
   for (const auto& guest : guests<ContextPolicy>()) {
     SCOPED_TRACE(guest.entry.name);
     const auto policy = guest.make(Spec::parse(guest.entry.name));
-    policy->attach({.layers = 2, .heads = 4, .kv_heads = 2, .head_width = 16, .context = 4096,
+    policy->attach({.layers = 2,
+                    .heads = 4,
+                    .kv_heads = 2,
+                    .head_width = 16,
+                    .context = 4096,
                     .rotary = true});
     const std::vector<float> queries(2 * 16, 0.5f);
     std::vector<tessera::Run> freed;

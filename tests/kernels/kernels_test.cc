@@ -117,8 +117,32 @@ Case random_case(Random& random, Packing packing, int64_t rows, int64_t columns)
   return c;
 }
 
+struct Tile {
+  Activations kind;
+  int64_t tokens;
+  std::vector<std::byte> bytes;
+
+  Tile(Activations k, int64_t n, int64_t columns)
+      : kind(k), tokens(n), bytes(static_cast<size_t>(tile_bytes(k, n, columns))) {}
+
+  // The value of one quantised activation, and the unit it was rounded to.
+  std::pair<double, double> at(int64_t t, int64_t i) const {
+    const std::byte* block = bytes.data() + i / 32 * tile_block_words(kind, tokens) * 4;
+    const int64_t place = (i % 32 / 4 * tokens + t) * 4 + i % 4;
+    float scale;
+    std::memcpy(&scale, block + (8 * tokens + t) * 4, 4);
+    double code = static_cast<int8_t>(block[place]);
+    if (kind == Activations::fifteen_bits) {
+      code = 128 * code + static_cast<int8_t>(block[12 * tokens * 4 + place]);
+    }
+    return {scale * code, scale};
+  }
+};
+
+constexpr Activations kKinds[] = {Activations::eight_bits, Activations::fifteen_bits};
+
 // Oracle: the product in double of the matrix with the activations as the kernel was given them
-// (quantised to 8 bits for quantised packings).
+// (quantised for quantised packings).
 TEST(Linear, IsTheProductForEveryPackingLevelAndTileSize) {
   Random random(5);
   for (Packing packing :
@@ -129,24 +153,20 @@ TEST(Linear, IsTheProductForEveryPackingLevelAndTileSize) {
       Case c = random_case(random, packing, rows, columns);
       for (int64_t tokens = 1; tokens <= kTileTokens; ++tokens) {
         auto x = normal(random, tokens * columns);
-        std::vector<std::byte> tile_data(static_cast<size_t>(tile_bytes(tokens, columns)));
+        Tile quantised(kKinds[tokens % 2 ^ rows % 3 / 2], tokens, columns);
         const int64_t stride = c.matrix.groups() * 16;
         for (const Kernels* k : available_kernels()) {
           SCOPED_TRACE(testing::Message() << k->name << " packing " << static_cast<int>(packing)
                                           << " rows " << rows << " tokens " << tokens);
-          ActivationTile tile{tokens, tile_data.data(), x.data(), columns};
+          ActivationTile tile{tokens, quantised.bytes.data(), quantised.kind, x.data(), columns};
           std::vector<double> seen(x.begin(), x.end());
           if (takes_quantised(packing)) {
-            k->quantise(x.data(), columns, tokens, columns, tile_data.data());
+            k->quantise(quantised.kind, x.data(), columns, tokens, columns, quantised.bytes.data());
             for (int64_t t = 0; t < tokens; ++t) {
               for (int64_t i = 0; i < columns; ++i) {
-                const std::byte* block = tile_data.data() + i / 32 * tile_block_words(tokens) * 4;
-                float scale;
-                std::memcpy(&scale, block + (8 * tokens + t) * 4, 4);
-                auto code = static_cast<int8_t>(block[(i % 32 / 4 * tokens + t) * 4 + i % 4]);
-                seen[static_cast<size_t>(t * columns + i)] = static_cast<double>(scale) * code;
-                EXPECT_NEAR(seen[static_cast<size_t>(t * columns + i)],
-                            x[static_cast<size_t>(t * columns + i)], scale * 0.5001);
+                const auto [value, unit] = quantised.at(t, i);
+                seen[static_cast<size_t>(t * columns + i)] = value;
+                EXPECT_NEAR(value, x[static_cast<size_t>(t * columns + i)], unit * 0.51);
               }
             }
           }
@@ -178,15 +198,18 @@ TEST(Linear, ATokenAloneGivesTheSameBitsAsInATile) {
        {Packing::f32, Packing::bf16, Packing::nibbles, Packing::bytes, Packing::bytes_half_min}) {
     Case c = random_case(random, packing, 96, 96);
     for (const Kernels* k : available_kernels()) {
-      auto x = normal(random, 12 * 96);
-      std::vector<std::byte> tile(static_cast<size_t>(tile_bytes(12, 96)));
-      std::vector<float> together(12 * 96), alone(96);
-      k->quantise(x.data(), 96, 12, 96, tile.data());
-      k->linear(c.matrix, 0, 6, {12, tile.data(), x.data(), 96}, together.data(), 96);
-      for (int64_t t = 0; t < 12; ++t) {
-        k->quantise(x.data() + t * 96, 96, 1, 96, tile.data());
-        k->linear(c.matrix, 0, 6, {1, tile.data(), x.data() + t * 96, 96}, alone.data(), 96);
-        EXPECT_EQ(std::memcmp(alone.data(), together.data() + t * 96, 96 * 4), 0) << k->name << t;
+      for (Activations kind : kKinds) {
+        auto x = normal(random, 12 * 96);
+        Tile all(kind, 12, 96), one(kind, 1, 96);
+        std::vector<float> together(12 * 96), alone(96);
+        k->quantise(kind, x.data(), 96, 12, 96, all.bytes.data());
+        k->linear(c.matrix, 0, 6, {12, all.bytes.data(), kind, x.data(), 96}, together.data(), 96);
+        for (int64_t t = 0; t < 12; ++t) {
+          k->quantise(kind, x.data() + t * 96, 96, 1, 96, one.bytes.data());
+          k->linear(c.matrix, 0, 6, {1, one.bytes.data(), kind, x.data() + t * 96, 96},
+                    alone.data(), 96);
+          EXPECT_EQ(std::memcmp(alone.data(), together.data() + t * 96, 96 * 4), 0) << k->name << t;
+        }
       }
     }
   }
@@ -253,19 +276,21 @@ TEST(Rows, NormsAndSoftmaxOfAnyLength) {
 TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
   Random random(8);
   for (int64_t width : {16, 48, 64, 96}) {
-    for (CacheType type : {CacheType::f32, CacheType::bf16}) {
+    for (CacheType type : {CacheType::f32, CacheType::f16, CacheType::bf16}) {
       const int64_t keys = 700, chunks = (keys + kChunkKeys - 1) / kChunkKeys;
       auto k = normal(random, keys * width), v = normal(random, keys * width);
       auto rounded = [&](float x) {
-        return type == CacheType::bf16 ? bfloat_to_float(float_to_bfloat(x)) : x;
+        return type == CacheType::f32   ? x
+               : type == CacheType::f16 ? half_to_float(float_to_half(x))
+                                        : bfloat_to_float(float_to_bfloat(x));
       };
       const int64_t block_values = width * kBlockKeys;
       std::vector<std::byte> kb(static_cast<size_t>(chunks * 4 * block_values * cache_bytes(type))),
           vb(kb.size());
       auto put = [&](std::vector<std::byte>& to, int64_t at, float x) {
         if (type == CacheType::f32) std::memcpy(to.data() + at * 4, &x, 4);
-        uint16_t h = float_to_bfloat(x);
-        if (type == CacheType::bf16) std::memcpy(to.data() + at * 2, &h, 2);
+        uint16_t h = type == CacheType::f16 ? float_to_half(x) : float_to_bfloat(x);
+        if (type != CacheType::f32) std::memcpy(to.data() + at * 2, &h, 2);
       };
       for (int64_t i = 0; i < keys; ++i) {
         for (int64_t d = 0; d < width; ++d) {

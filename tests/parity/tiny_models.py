@@ -67,16 +67,20 @@ CASES = {
 }
 
 
-def write(name, folder):
-    """Writes the checkpoint `name` into `folder` and returns the model."""
+def write(name, folder, spread=0.1):
+    """Writes the checkpoint `name` into `folder` and returns the model.
+
+    `spread` is added to every parameter as noise: what transformers starts from is so even that no
+    position would matter.
+    """
     kind, keys = CASES[name]
     torch.manual_seed(1)
-    config = transformers.AutoConfig.for_model(kind, **keys)
+    config = transformers.AutoConfig.for_model(kind, attn_implementation="eager", **keys)
     auto = (transformers.AutoModelForMaskedLM if kind in ENCODERS
             else transformers.AutoModelForCausalLM)
     model = auto.from_config(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
+            parameter.add_(torch.randn_like(parameter) * spread)
     model.save_pretrained(pathlib.Path(folder))
     return model
