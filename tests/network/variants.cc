@@ -16,7 +16,7 @@ std::vector<Variant> variants() {
       {"llama3 scaling", [](ModelDescription& d) { d.rope_scaling.kind = ScalingKind::llama3; d.rope_scaling.factor = 8; d.rope_scaling.original_context = 64; }},
       {"yarn scaling", [](ModelDescription& d) { d.rope_scaling.kind = ScalingKind::yarn; d.rope_scaling.factor = 4; d.rope_scaling.original_context = 128; d.rotary_width = 12; }},
       {"no positions in one layer", [](ModelDescription& d) { d.layer[1].rotary = false; }},
-      {"alibi, embedding norm", [](ModelDescription& d) { d.position = PositionKind::alibi; d.embedding_norm = true; d.norm = NormKind::layer; d.heads = 6; d.kv_heads = 6; }},
+      {"alibi, embedding norm", [](ModelDescription& d) { d.position = PositionKind::alibi; d.alibi_scale = 0.5; d.embedding_norm = true; d.norm = NormKind::layer; d.heads = 6; d.kv_heads = 6; }},
       {"learned positions", [](ModelDescription& d) { d.position = PositionKind::learned; d.position_rows = 300; d.context = 290; d.position_offset = 2; d.norm = NormKind::layer; d.gated = false; d.activation = Activation::gelu_tanh; }},
       {"projected embedding, post norm", [](ModelDescription& d) { d.position = PositionKind::learned; d.position_rows = 300; d.context = 290; d.embedding_width = 32; d.norm_before = false; d.norm_residual = true; d.final_norm = false; d.norm = NormKind::layer; d.tied = true; d.gated = false; d.activation = Activation::relu; }},
       {"window", [](ModelDescription& d) { d.layer[0].window = 7; }},
