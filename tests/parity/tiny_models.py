@@ -31,7 +31,7 @@ CASES = {
         "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
         original_max_position_embeddings=32))),
     "llama-biases": ("llama", dict(_GROUPED, attention_bias=True, mlp_bias=True)),
-    "llama-odd": ("llama", dict(vocab_size=97, hidden_size=42, intermediate_size=50,
+    "llama-odd": ("llama", dict(vocab_size=97, hidden_size=45, intermediate_size=50,
                                 num_hidden_layers=2, num_attention_heads=9, head_dim=6,
                                 num_key_value_heads=3, max_position_embeddings=64)),
     "smollm3": ("smollm3", dict(_GROUPED, num_hidden_layers=4, pad_token_id=0)),
