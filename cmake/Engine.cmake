@@ -16,7 +16,7 @@ foreach(room ${TESSERA_ENGINE_ROOMS})
   file(GLOB_RECURSE room_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tessera/${room}/*.cc)
   list(APPEND engine_sources ${room_sources})
 endforeach()
-tessera_guest_tables(guest_sources)
+tessera_guest_tables(guest_sources ${PROJECT_BINARY_DIR}/generated)
 
 execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} rev-parse --short HEAD
                 OUTPUT_VARIABLE TESSERA_COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
@@ -26,14 +26,19 @@ endif()
 configure_file(${PROJECT_SOURCE_DIR}/tessera/base/version.cc.in
                ${PROJECT_BINARY_DIR}/generated/version.cc @ONLY)
 
-add_library(tessera SHARED ${engine_sources} ${guest_sources}
-            ${PROJECT_BINARY_DIR}/generated/version.cc)
+# The objects without the guests' tables, from which a library with more guests can be linked (examples/guest).
+add_library(tessera_objects OBJECT ${engine_sources} ${PROJECT_BINARY_DIR}/generated/version.cc)
+target_include_directories(tessera_objects PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(tessera_objects PUBLIC tessera_flags fmt::fmt simdjson::simdjson
+                      nlohmann_json::nlohmann_json PkgConfig::PCRE2 PkgConfig::ZSTD PkgConfig::ZLIB
+                      Threads::Threads)
+
+add_library(tessera SHARED ${guest_sources})
 add_library(tessera::tessera ALIAS tessera)
 target_include_directories(tessera PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_link_libraries(tessera PRIVATE $<BUILD_INTERFACE:tessera_flags> fmt::fmt simdjson::simdjson
-                      nlohmann_json::nlohmann_json PkgConfig::PCRE2 PkgConfig::ZSTD PkgConfig::ZLIB
-                      PUBLIC Threads::Threads)
+target_compile_features(tessera PUBLIC cxx_std_20)
+target_link_libraries(tessera PRIVATE $<BUILD_INTERFACE:tessera_objects> PUBLIC Threads::Threads)
 set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 
 # One file a processor level: compiled for that level, entered only after a check at run time.

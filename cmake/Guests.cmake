@@ -4,9 +4,13 @@
 #   seam  | SEAM | interface header | interface type
 #   guest | SEAM | name | summary | system | source | equals the default at | header | factory
 # No field holds a semicolon. The factory is `std::unique_ptr<Interface> factory(const Options&)`, declared in the header.
-function(tessera_guest_tables out)
+#
+# tessera_guest_tables(OUT FOLDER [LIST..]) writes the tables into FOLDER and their names into OUT. Lists that are given
+# are read after the rooms' own: guests from elsewhere (examples/guest).
+function(tessera_guest_tables out folder)
   set(sources)
   file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tessera/*/guests.list)
+  list(APPEND lists ${ARGN})
   foreach(list ${lists})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list})
     file(STRINGS ${list} lines ENCODING UTF-8)
@@ -62,7 +66,7 @@ function(tessera_guest_tables out)
   set(declared "")
   foreach(seam IN LISTS seams)
     string(REPLACE "-" "_" seam_id "${seam}")
-    set(file ${PROJECT_BINARY_DIR}/generated/guests_${seam_id}.cc)
+    set(file ${folder}/guests_${seam_id}.cc)
     file(CONFIGURE OUTPUT ${file} @ONLY CONTENT
 "// Generated from guests.list.
 ${includes_${seam_id}}
@@ -84,7 +88,7 @@ std::vector<GuestEntry> guest_entries_${seam_id}() {
     string(APPEND declared "std::vector<GuestEntry> guest_entries_${seam_id}();\n")
     string(APPEND body "  for (auto& e : guest_entries_${seam_id}()) out.push_back(std::move(e));\n")
   endforeach()
-  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/guests_all.cc @ONLY CONTENT
+  file(CONFIGURE OUTPUT ${folder}/guests_all.cc @ONLY CONTENT
 "// Generated from guests.list.
 #include \"tessera/base/guest.h\"
 
@@ -96,6 +100,6 @@ ${body}  return out;
 }
 }  // namespace tessera
 ")
-  list(APPEND sources ${PROJECT_BINARY_DIR}/generated/guests_all.cc)
+  list(APPEND sources ${folder}/guests_all.cc)
   set(${out} ${sources} PARENT_SCOPE)
 endfunction()

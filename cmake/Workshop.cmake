@@ -1,8 +1,12 @@
 # libtessera-workshop.so: what needs gradients or a graphics processor. libtorch comes from an
 # unpacked torch wheel; its libraries are imported by path, because the wheel's own CMake package
 # would ask for the compiler's CUDA.
-if(NOT TESSERA_TORCH_DIR)
-  set(TESSERA_TORCH_DIR ${PROJECT_SOURCE_DIR}/build/torch/torch)
+if(NOT TESSERA_TORCH_DIR)  # where scripts/setup.sh --workshop puts it
+  set(TESSERA_TORCH_DIR $ENV{XDG_CACHE_HOME})
+  if(NOT TESSERA_TORCH_DIR)
+    set(TESSERA_TORCH_DIR $ENV{HOME}/.cache)
+  endif()
+  string(APPEND TESSERA_TORCH_DIR /tessera/libtorch-2.13.0/torch)
 endif()
 foreach(file lib/libc10.so lib/libtorch_cpu.so include/ATen/ATen.h)
   if(NOT EXISTS ${TESSERA_TORCH_DIR}/${file})

@@ -176,7 +176,30 @@ def tokenizer_json_fuzz():
         yield name, json.dumps(dict(parts, added_tokens=added), ensure_ascii=False).encode()
 
 
-TARGETS = [gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
+def sentence_piece_fuzz():
+    def varint(n):
+        out = b""
+        while n > 127:
+            out += bytes([128 | n & 127])
+            n >>= 7
+        return out + bytes([n])
+
+    def field(number, value):
+        if isinstance(value, int):
+            return varint(number << 3) + varint(value)
+        return varint(number << 3 | 2) + varint(len(value)) + value
+
+    def piece(text, score, kind):
+        return field(1, field(1, text.encode()) + varint(2 << 3 | 5) + struct.pack("<f", score) + field(3, kind))
+
+    pieces = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("<0x41>", 0, 6) + piece("ab", -1, 1)
+    pieces += piece("a", -2, 1) + piece("b", -3, 1) + piece("\u2581", -4, 1) + piece("xx", 0, 4)
+    for kind in (1, 2):
+        settings = field(2, field(3, kind)) + field(3, field(1, b"identity") + field(4, 0))
+        yield f"kind{kind}", pieces + settings
+
+
+TARGETS = [sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
 
 
 def main():

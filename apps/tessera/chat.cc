@@ -7,8 +7,7 @@ namespace {
 
 const std::string& required_template(const Session& s) {
   if (s.files.chat_template.empty()) {
-    throw Error(s.files.path, "has no chat template",
-                "Use --raw to continue the text as it is.");
+    throw Error(s.files.path, "has no chat template", "Use --raw to continue the text as it is.");
   }
   return s.files.chat_template;
 }
@@ -22,22 +21,27 @@ std::pair<std::string, Value> argument(const std::string& text) {
   try {
     return {key, Value::parse_json(value, false, key)};
   } catch (const Error&) {
-    return {key, Value::string(value)};   // a plain word need not be quoted
+    return {key, Value::string(value)};  // a plain word need not be quoted
   }
 }
 
 }  // namespace
 
-Conversation::Conversation(const Session& session, const std::vector<std::string>& arguments, bool special_in_text)
-    : session_(session), template_(required_template(session), session.files.path + ": chat template"),
+Conversation::Conversation(const Session& session, const std::vector<std::string>& arguments,
+                           bool special_in_text)
+    : session_(session),
+      template_(required_template(session), session.files.path + ": chat template"),
       special_in_text_(special_in_text) {
   for (const std::string& a : arguments) arguments_.push_back(argument(a));
 }
 
-void Conversation::say(const std::string& role, const std::string& text) { messages_.emplace_back(role, text); }
+void Conversation::say(const std::string& role, const std::string& text) {
+  messages_.emplace_back(role, text);
+}
 
 void Conversation::truncate(size_t count) {
-  if (count < messages_.size()) messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(count), messages_.end());
+  if (count < messages_.size())
+    messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(count), messages_.end());
 }
 
 Prompt Conversation::prompt() const {
@@ -57,7 +61,7 @@ Prompt Conversation::prompt() const {
     content.push_back({static_cast<int64_t>(r.begin), static_cast<int64_t>(r.end)});
   }
   EncodeOptions options;
-  options.add_template = false;   // the chat template writes its own BOS when the model wants one
+  options.add_template = false;  // the chat template writes its own BOS when the model wants one
   options.special_in_text = true;
   options.origin = TokenOrigin::template_text;
   if (!special_in_text_) options.content = content;
@@ -69,7 +73,8 @@ Prompt raw_prompt(const Session& session, const std::string& text, bool special_
   options.add_template = false;
   options.special_in_text = special_in_text;
   Prompt p{text, {}};
-  if (session.tokenizer->adds_bos() && session.tokenizer->bos()) p.ids.push_back(*session.tokenizer->bos());
+  if (session.tokenizer->adds_bos() && session.tokenizer->bos())
+    p.ids.push_back(*session.tokenizer->bos());
   const std::vector<TokenId> ids = session.tokenizer->encode(text, options).ids;
   p.ids.insert(p.ids.end(), ids.begin(), ids.end());
   return p;

@@ -13,7 +13,7 @@
 namespace tessera::cli {
 
 struct Prompt {
-  std::string text;            // as the tokenizer saw it
+  std::string text;  // as the tokenizer saw it
   std::vector<TokenId> ids;
 };
 
@@ -21,7 +21,8 @@ class Conversation {
  public:
   // arguments: --template-arg K=V, parsed as JSON where they are JSON. Throws Error when the model
   // has no template.
-  Conversation(const Session& session, const std::vector<std::string>& arguments, bool special_in_text);
+  Conversation(const Session& session, const std::vector<std::string>& arguments,
+               bool special_in_text);
   void say(const std::string& role, const std::string& text);
   // Drops what was said from message `count` on.
   void truncate(size_t count);

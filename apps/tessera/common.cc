@@ -1,29 +1,32 @@
-#include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <system_error>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
 #include "tessera/base/version.h"
+#include "tessera/kernels/kernels.h"
 
 namespace tessera::cli {
 namespace {
 
 std::atomic<int> interrupts{0};
+std::atomic<bool> listening{false};
 
-// The first Ctrl-C asks; a second one, unanswered, ends the program.
 void on_interrupt(int) {
-  if (interrupts.fetch_add(1) > 0) _exit(kInterrupted);
+  if (interrupts.fetch_add(1) > 0 || !listening) _exit(kInterrupted);
 }
 
 // CPU share that the cgroup allows, 0 when it says nothing.
@@ -37,11 +40,23 @@ int64_t cgroup_cpus() {
 
 }  // namespace
 
-void add_model(CLI::App& app, CommonOptions& options) {
+void add_reference(CLI::App& app, CommonOptions& options) {
   app.add_option("-m,--model", options.model,
                  "model: a file, a folder, a name that `tessera models` lists, or org/name in the "
                  "Hugging Face cache [$TESSERA_MODEL, else smollm2]")
       ->type_name("REF");
+}
+
+void add_model(CLI::App& app, CommonOptions& options) {
+  add_reference(app, options);
+  app.add_option("--assume-inert", options.assume_inert,
+                 "accept a config key or tensor that Tessera does not know (repeatable)")
+      ->type_name("KEY");
+}
+
+void add_tokenizer(CLI::App& app, CommonOptions& options) {
+  app.add_option("--tokenizer", options.tokenizer, "a tokenizer instead of the model's own")
+      ->type_name("FILE");
 }
 
 void add_threads(CLI::App& app, CommonOptions& options) {
@@ -67,8 +82,8 @@ std::string model_reference(const CommonOptions& options) {
 int64_t available_threads() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int64_t cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                             : sysconf(_SC_NPROCESSORS_ONLN);
+  int64_t cpus =
+      sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
   int64_t allowed = cgroup_cpus();
   return std::max<int64_t>(1, allowed > 0 ? std::min(cpus, allowed) : cpus);
 }
@@ -81,22 +96,74 @@ std::string read_standard_input() {
   return text;
 }
 
+std::optional<std::string> read_line(const std::string& prompt) {
+  static std::string typed;  // ahead of the line that was asked for
+  const bool shown = is_terminal(STDERR_FILENO);
+  auto ask = [&] {
+    if (shown) std::fputs(prompt.c_str(), stderr);
+  };
+  clear_interrupt();
+  interrupted();
+  ask();
+  for (;;) {
+    if (const size_t end = typed.find('\n'); end != std::string::npos) {
+      std::string line = typed.substr(0, end);
+      typed.erase(0, end + 1);
+      return line;
+    }
+    char buffer[4096];
+    const ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n > 0) {
+      typed.append(buffer, static_cast<size_t>(n));
+    } else if (n < 0 && errno == EINTR) {
+      typed.clear();
+      tell("\nCtrl-C once more or Ctrl-D leaves.");
+      ask();
+    } else {
+      if (shown) std::fputs("\n", stderr);
+      if (typed.empty()) return std::nullopt;
+      return std::exchange(typed, "");
+    }
+  }
+}
+
+void put(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) < text.size()) {
+    throw std::system_error(errno, std::generic_category(), "standard output");
+  }
+}
+
+void put_now(std::string_view text) {
+  put(text);
+  if (std::fflush(stdout) != 0) {
+    throw std::system_error(errno, std::generic_category(), "standard output");
+  }
+}
+
+bool reader_gone() {
+  pollfd state{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+  return poll(&state, 1, 0) == 1 && (state.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 void tell(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 bool is_terminal(int fd) { return isatty(fd) == 1; }
 
+void install_interrupts() {
+  struct sigaction action{};
+  action.sa_handler = on_interrupt;
+  sigaction(SIGINT, &action, nullptr);
+}
+
 bool interrupted() {
-  static const bool installed = [] {
-    struct sigaction action{};
-    action.sa_handler = on_interrupt;
-    sigaction(SIGINT, &action, nullptr);
-    return true;
-  }();
-  return installed && interrupts.load() > 0;
+  listening = true;
+  return interrupts.load() > 0;
 }
 
 void clear_interrupt() { interrupts.store(0); }
 
-std::string version_text() { return fmt::format("tessera {} ({})", version(), commit()); }
+std::string version_text() {
+  return fmt::format("tessera {} ({}), {}", version(), commit(), kernels().name);
+}
 
 }  // namespace tessera::cli

@@ -1,5 +1,6 @@
 #include "apps/tessera/session.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include "tessera/base/error.h"
@@ -8,11 +9,23 @@
 
 namespace tessera::cli {
 
-std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files) {
-  if (!files.tokenizer_json.empty()) return read_tokenizer_json(files.tokenizer_json);
-  if (files.gguf) return read_gguf_tokenizer(*files.gguf);
-  throw Error(files.path, "has no tokenizer.json beside its weights",
-              "Put the model's tokenizer.json there, or name one with --tokenizer.");
+ModelFiles open_files(const CommonOptions& options) {
+  return open_model(model_reference(options),
+                    {.weights = true, .assume_inert = options.assume_inert});
+}
+
+std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
+                                               const ModelFiles& files) {
+  auto tokenizer =
+      options.tokenizer.empty() ? tokenizer_of(files) : open_tokenizer(options.tokenizer);
+  const int64_t tokens = tokenizer->vocabulary().size(), rows = files.description.vocabulary;
+  if (tokens > rows) {
+    throw Error(options.tokenizer.empty() ? files.path : options.tokenizer,
+                fmt::format("the tokenizer has {} tokens, the model's embedding table {} rows",
+                            tokens, rows),
+                "The tokenizer belongs to another model.");
+  }
+  return tokenizer;
 }
 
 void use_threads(const CommonOptions& options) {
@@ -22,14 +35,8 @@ void use_threads(const CommonOptions& options) {
 Session open_session(const CommonOptions& options, const std::string& context_policy) {
   Session s;
   use_threads(options);
-  s.files = open_model(model_reference(options));
-  s.tokenizer = tokenizer_of(s.files);
-  if (s.tokenizer->vocabulary().size() > s.files.description.vocabulary) {
-    throw Error(s.files.path, "its tokenizer has " + std::to_string(s.tokenizer->vocabulary().size()) +
-                                  " tokens, its embedding table " +
-                                  std::to_string(s.files.description.vocabulary) + " rows",
-                "The tokenizer belongs to another model.");
-  }
+  s.files = open_files(options);
+  s.tokenizer = tokenizer_for(options, s.files);
   s.model = std::make_unique<LanguageModel>(load_network(s.files), context_policy);
   return s;
 }

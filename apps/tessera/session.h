@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/files/model.h"
 #include "tessera/network/language_model.h"
@@ -11,17 +12,22 @@
 
 namespace tessera::cli {
 
-// The tokenizer that belongs to a model: in its GGUF file, or the tokenizer.json beside its weights.
-std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files);
+// The model that -m names, with --assume-inert.
+ModelFiles open_files(const CommonOptions& options);
 
+// --tokenizer, else the model's own. Throws Error for a vocabulary that is larger than the
+// network's table.
+std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
+                                               const ModelFiles& files);
+
+// A decoder, ready to run.
 struct Session {
   ModelFiles files;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<LanguageModel> model;
 };
 
-// Opens a decoder with the pool's threads set. Throws Error for a vocabulary that is larger than the
-// network's table.
+// Opens a decoder with the pool's threads set.
 Session open_session(const CommonOptions& options, const std::string& context_policy);
 
 // Sets the pool's threads as -j asks.

@@ -4,8 +4,6 @@
 #include <fstream>
 
 #include "tessera/base/error.h"
-#include "tessera/files/gguf.h"
-#include "tessera/files/model.h"
 
 namespace tessera::cli {
 namespace {
@@ -18,21 +16,25 @@ bool starts_like_gguf(const std::string& path) {
   return file.read(magic, sizeof magic) && std::string_view(magic, 4) == "GGUF";
 }
 
+bool is_bare_tokenizer(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) && !path.ends_with(".safetensors") &&
+         !path.ends_with(".gguf") && !starts_like_gguf(path);
+}
+
 }  // namespace
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& reference) {
-  std::error_code ignored;
-  std::string path = fs::exists(reference, ignored) ? reference : resolve_model(reference);
-  if (fs::is_directory(path, ignored)) {
-    path += "/tokenizer.json";
-    if (!fs::exists(path, ignored)) {
-      throw Error(reference, "the folder holds no tokenizer.json", "Name the file itself.");
-    }
-  }
-  if (path.ends_with(".safetensors")) {
-    path = (fs::path(path).parent_path() / "tokenizer.json").string();
-  }
-  return starts_like_gguf(path) ? read_gguf_tokenizer(GgufFile(path)) : read_tokenizer_json(path);
+  const std::string path = resolve_model(reference);
+  if (is_bare_tokenizer(path)) return read_tokenizer_json(path);
+  return tokenizer_of(open_model(reference, {.weights = false, .assume_inert = {}}));
+}
+
+std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files) {
+  if (!files.tokenizer_json.empty()) return read_tokenizer_json(files.tokenizer_json);
+  if (files.gguf) return read_gguf_tokenizer(*files.gguf);
+  throw Error(files.path, "has no tokenizer.json beside its weights",
+              "Put the model's tokenizer.json there, or name one with --tokenizer.");
 }
 
 }  // namespace tessera::cli

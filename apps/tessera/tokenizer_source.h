@@ -4,12 +4,17 @@
 #include <memory>
 #include <string>
 
+#include "tessera/files/model.h"
 #include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera::cli {
 
-// The tokenizer that `reference` names: a tokenizer.json, a folder that holds one, a GGUF file, or
-// what resolve_model() makes of it.
+// The tokenizer that `reference` names: a bare tokenizer.json, or that of a model, whose weights
+// need not be there.
 std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& reference);
+
+// The tokenizer that belongs to an opened model: in its GGUF file, or the tokenizer.json beside its
+// weights.
+std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files);
 
 }  // namespace tessera::cli

@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
+#include "tessera/network/policy.h"
 
 namespace tessera::cli {
 namespace {
@@ -23,13 +25,14 @@ double seconds() {
 }
 
 struct Rates {
-  double prefill = 0, decode = 0;   // tokens a second
+  double prefill = 0, decode = 0;  // tokens a second
 };
 
 Rates run_round(LanguageModel& model, const BenchOptions& o) {
   const int64_t vocabulary = model.vocabulary_size();
   std::vector<int32_t> prompt;
-  for (int64_t i = 0; i < o.prompt_tokens; ++i) prompt.push_back(static_cast<int32_t>(i * 7919 % vocabulary));
+  for (int64_t i = 0; i < o.prompt_tokens; ++i)
+    prompt.push_back(static_cast<int32_t>(i * 7919 % vocabulary));
   std::vector<float> logits(static_cast<size_t>(vocabulary));
   auto past = model.new_past();
   auto run = [&](std::span<const int32_t> ids) {
@@ -42,7 +45,8 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
   r.prefill = static_cast<double>(o.prompt_tokens) / (seconds() - start);
   start = seconds();
   for (int64_t i = 0; i < o.tokens; ++i) {
-    const auto next = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    const auto next =
+        static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
     run({&next, 1});
   }
   r.decode = static_cast<double>(o.tokens) / (seconds() - start);
@@ -50,10 +54,12 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
 }
 
 int bench(const BenchOptions& o) {
+  check_spec<ContextPolicy>("--context", o.context);
   Session s = open_session(o.common, o.context);
   if (o.prompt_tokens + o.tokens > s.model->context()) {
-    throw Error("tessera bench model", fmt::format("{} + {} tokens do not fit the context of {}", o.prompt_tokens,
-                                                   o.tokens, s.model->context()),
+    throw Error("tessera bench model",
+                fmt::format("{} + {} tokens do not fit the context of {}", o.prompt_tokens,
+                            o.tokens, s.model->context()),
                 "Ask for fewer.");
   }
   Rates best;
@@ -63,10 +69,12 @@ int bench(const BenchOptions& o) {
   }
   const EngineMemory memory = memory_of(s.model->network());
   if (!o.common.json) {
-    fmt::print("prefill {:8.1f} tokens/s   ({} tokens)\ndecode  {:8.1f} tokens/s   ({} tokens after them)\n"
-               "weights {:8.1f} MB          peak memory {:.1f} MB\n",
-               best.prefill, o.prompt_tokens, best.decode, o.tokens, static_cast<double>(memory.weight_bytes) / 1e6,
-               static_cast<double>(peak_memory()) / 1e6);
+    fmt::print(
+        "prefill {:8.1f} tokens/s   ({} tokens)\ndecode  {:8.1f} tokens/s   ({} tokens after "
+        "them)\n"
+        "weights {:8.1f} MB          peak memory {:.1f} MB\n",
+        best.prefill, o.prompt_tokens, best.decode, o.tokens,
+        static_cast<double>(memory.weight_bytes) / 1e6, static_cast<double>(peak_memory()) / 1e6);
     return kDone;
   }
   nlohmann::ordered_json out;
@@ -87,9 +95,12 @@ Verb verb_bench_model() {
             auto o = std::make_shared<BenchOptions>();
             teach(app, "  tessera bench model --prompt-tokens 512 --tokens 64");
             add_model(app, o->common);
-            app.add_option("--prompt-tokens", o->prompt_tokens, "tokens of the prompt [512]")->check(CLI::PositiveNumber);
-            app.add_option("--tokens", o->tokens, "tokens decoded after it [64]")->check(CLI::PositiveNumber);
-            app.add_option("--rounds", o->rounds, "rounds, the best of which counts [3]")->check(CLI::PositiveNumber);
+            app.add_option("--prompt-tokens", o->prompt_tokens, "tokens of the prompt [512]")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--tokens", o->tokens, "tokens decoded after it [64]")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--rounds", o->rounds, "rounds, the best of which counts [3]")
+                ->check(CLI::PositiveNumber);
             app.add_option("--context", o->context, "what each token sees [full]");
             add_threads(app, o->common);
             add_json(app, o->common);

@@ -29,8 +29,10 @@ int bench(const BenchTokenizerOptions& options) {
   std::string text(file.text());
   if (text.empty())
     throw Error(options.file, "is empty", "Name a file with some megabytes of text.");
+  const std::string reference =
+      options.common.tokenizer.empty() ? model_reference(options.common) : options.common.tokenizer;
   std::shared_ptr<const Tokenizer> tokenizer;
-  double load = seconds_of([&] { tokenizer = open_tokenizer(model_reference(options.common)); });
+  double load = seconds_of([&] { tokenizer = open_tokenizer(reference); });
   size_t tokens = 0;
   auto pass = [&] { tokens = tokenizer->encode(text, {.add_template = false}).ids.size(); };
   double first = seconds_of(pass);
@@ -61,7 +63,9 @@ Verb verb_bench_tokenizer() {
   return {"bench tokenizer", "how fast a tokenizer encodes a file", [](CLI::App& app) {
             auto options = std::make_shared<BenchTokenizerOptions>();
             teach(app, "  tessera bench tokenizer --file book.txt");
-            add_model(app, options->common);
+            add_reference(app, options->common);
+            add_tokenizer(app, options->common);
+            add_threads(app, options->common);
             add_json(app, options->common);
             app.add_option("--file", options->file, "text to encode; reading it is not timed")
                 ->type_name("F")

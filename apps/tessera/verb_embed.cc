@@ -1,5 +1,6 @@
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,12 +14,13 @@ namespace {
 
 struct EmbedOptions {
   CommonOptions common;
-  std::string text, file;
-  bool lines = false;
+  std::optional<std::string> text;
+  std::string file;
+  bool lines = false, truncate = false, special_in_text = false;
 };
 
 std::vector<std::string> texts_of(const EmbedOptions& o) {
-  std::string all = !o.text.empty() && o.file.empty() ? o.text : read_text(o.file);
+  const std::string all = o.text ? *o.text : read_text(o.file);
   if (!o.lines) return {all};
   std::vector<std::string> out;
   for (size_t at = 0; at < all.size();) {
@@ -30,28 +32,35 @@ std::vector<std::string> texts_of(const EmbedOptions& o) {
 }
 
 int embed(EmbedOptions o) {
+  if (o.text && !o.file.empty()) {
+    throw WrongCommand("tessera embed", "a text and --file exclude each other");
+  }
   const char* named = std::getenv("TESSERA_MODEL");
   if (o.common.model.empty() && !(named && *named)) o.common.model = "minilm";
-  use_threads(o.common);
-  const ModelFiles files = open_model(model_reference(o.common));
-  const auto tokenizer = tokenizer_of(files);
-  const auto network = load_network(files);
   const std::vector<std::string> texts = texts_of(o);
+  use_threads(o.common);
+  const ModelFiles files = open_files(o.common);
+  const auto tokenizer = tokenizer_for(o.common, files);
+  const auto network = load_network(files);
+  const int64_t longest = files.longest_text > 0
+                              ? std::min(files.longest_text, files.description.context)
+                              : files.description.context;
+  EncodeOptions encode;
+  encode.special_in_text = o.special_in_text;
+  if (o.truncate) encode.longest = longest;
   for (size_t i = 0; i < texts.size(); ++i) {
-    const Encoding e = tokenizer->encode(texts[i]);
-    const auto longest = static_cast<size_t>(files.description.context);
-    if (e.ids.size() > longest) {
-      throw Error(fmt::format("text {}", i + 1), fmt::format("has {} tokens, {} sees {}", e.ids.size(), files.reference, longest),
-                  "Cut it into shorter texts.");
+    const Encoding e = tokenizer->encode(texts[i], encode);
+    if (static_cast<int64_t>(e.ids.size()) > longest) {
+      throw Error(fmt::format("text {}", i + 1),
+                  fmt::format("has {} tokens; {} takes {}", e.ids.size(), files.reference, longest),
+                  "Cut it into shorter texts, or give --truncate to use its beginning.");
     }
     const auto vectors = embed_texts(*network, {&e.ids, 1});
     if (o.common.json) {
-      fmt::print("{}\n", nlohmann::json{{"embedding", vectors[0]}}.dump());
+      put_now(nlohmann::json{{"embedding", vectors[0]}}.dump() + "\n");
     } else {
-      for (size_t d = 0; d < vectors[0].size(); ++d) fmt::print("{}{:.6f}", d ? " " : "", vectors[0][d]);
-      fmt::print("\n");
+      put_now(fmt::format("{:.6f}\n", fmt::join(vectors[0], " ")));
     }
-    std::fflush(stdout);
   }
   return kDone;
 }
@@ -65,9 +74,14 @@ Verb verb_embed() {
                   "  tessera embed --json \"The cat sat on the mat.\"\n"
                   "Pooled and normalised as the model's folder says. Default model: minilm.");
             app.add_option("text", o->text, "the text [standard input]")->type_name("TEXT");
-            app.add_option("--file", o->file, "read the text from a file, - for standard input")->type_name("FILE");
+            app.add_option("--file", o->file, "read the text from a file, - for standard input")
+                ->type_name("FILE");
             app.add_flag("--lines", o->lines, "each input line is a text of its own");
+            app.add_flag("--truncate", o->truncate, "use the beginning of a text that is too long");
+            app.add_flag("--special-in-text", o->special_in_text,
+                         "control tokens in the text become control tokens");
             add_model(app, o->common);
+            add_tokenizer(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return embed(*o); };

@@ -20,7 +20,6 @@ struct InspectOptions {
   CommonOptions common;
   std::string reference;
   int64_t context = 0;
-  OpenOptions open;
 };
 
 // Adds the fields that differ from what a description has when nothing is said.
@@ -208,7 +207,8 @@ void print_table(const ModelFiles& model, const MemoryPlan& plan) {
 int inspect(const InspectOptions& options) {
   std::string reference = options.reference;
   if (reference.empty()) reference = model_reference(options.common);
-  ModelFiles model = open_model(reference, options.open);
+  ModelFiles model =
+      open_model(reference, {.weights = true, .assume_inert = options.common.assume_inert});
   MemoryPlan plan = plan_memory(model, options.context, available_memory());
   if (options.common.json) {
     print_json(model, plan);
@@ -234,9 +234,6 @@ Verb verb_inspect() {
                            "tokens to plan memory for [the trained context]")
                 ->type_name("N")
                 ->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
-            app.add_option("--assume-inert", options->open.assume_inert,
-                           "accept a config key or tensor that Tessera does not know")
-                ->type_name("KEY");
             add_json(app, options->common);
             return [options] { return inspect(*options); };
           }};

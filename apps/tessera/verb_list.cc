@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cstdio>
-#include <map>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -8,6 +6,7 @@
 
 #include "apps/tessera/verb.h"
 #include "tessera/base/guest.h"
+#include "tessera/base/systems.h"
 
 namespace tessera::cli {
 namespace {
@@ -17,25 +16,24 @@ struct ListOptions {
   std::string seam;
 };
 
-// Sheets of the 41 systems are numbered; a baseline belongs to none.
-nlohmann::json number_of(const std::string& system) {
-  static const std::map<std::string, int> numbers = {};
-  auto it = numbers.find(system);
-  return it == numbers.end() ? nlohmann::json(nullptr) : nlohmann::json(it->second);
+nlohmann::ordered_json text_or_null(std::string_view text) {
+  return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
 }
 
 void print_json(const GuestEntry& g) {
+  const System* system = find_system(g.system);
   nlohmann::ordered_json row;
-  row["number"] = number_of(g.system);
-  row["system"] = g.system.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(g.system);
+  row["number"] = system ? nlohmann::ordered_json(system->number) : nlohmann::ordered_json(nullptr);
+  row["system"] = text_or_null(g.system);
   row["name"] = g.name;
   row["seam"] = g.seam;
-  row["paper"] = g.source;
+  row["paper"] = text_or_null(g.source.empty() && system ? system->paper : g.source);
   row["verb"] = "--" + g.seam;
   row["summary"] = g.summary;
   row["options"] = nlohmann::ordered_json::array();
   for (const OptionDoc& o : g.options) {
-    row["options"].push_back({{"key", o.key}, {"default", o.standard}, {"range", o.range}, {"meaning", o.meaning}});
+    row["options"].push_back(
+        {{"key", o.key}, {"default", o.standard}, {"range", o.range}, {"meaning", o.meaning}});
   }
   fmt::print("{}\n", row.dump());
 }
@@ -45,7 +43,8 @@ void print_table(const std::vector<GuestEntry>& entries) {
   for (const GuestEntry& g : entries) {
     if (g.seam != seam) fmt::print("{}--{}\n", seam.empty() ? "" : "\n", g.seam);
     seam = g.seam;
-    fmt::print("  {:<14} {}{}\n", g.name, g.summary, g.source.empty() ? "" : "  [" + g.source + "]");
+    fmt::print("  {:<14} {}{}\n", g.name, g.summary,
+               g.source.empty() ? "" : "  [" + g.source + "]");
     for (const OptionDoc& o : g.options) {
       fmt::print("      {:<12} [{}] {} ({})\n", o.key, o.standard, o.meaning, o.range);
     }
@@ -60,8 +59,8 @@ int list(const ListOptions& options) {
   }
   if (!options.seam.empty()) {
     if (std::find(seams.begin(), seams.end(), options.seam) == seams.end()) {
-      throw Error("tessera list", "no seam \"" + options.seam + "\"",
-                  did_you_mean(options.seam, seams));
+      throw WrongCommand("tessera list", "no seam \"" + options.seam + "\"",
+                         did_you_mean(options.seam, seams));
     }
     std::erase_if(entries, [&](const GuestEntry& g) { return g.seam != options.seam; });
   }
@@ -76,13 +75,14 @@ int list(const ListOptions& options) {
 }  // namespace
 
 Verb verb_list() {
-  return {"list", "every method that works in this build, by seam", [](CLI::App& app) {
-            auto options = std::make_shared<ListOptions>();
-            teach(app, "  tessera list context");
-            app.add_option("seam", options->seam, "only the methods of this seam")->type_name("SEAM");
-            add_json(app, options->common);
-            return [options] { return list(*options); };
-          }};
+  return {
+      "list", "every method that works in this build, by seam", [](CLI::App& app) {
+        auto options = std::make_shared<ListOptions>();
+        teach(app, "  tessera list context");
+        app.add_option("seam", options->seam, "only the methods of this seam")->type_name("SEAM");
+        add_json(app, options->common);
+        return [options] { return list(*options); };
+      }};
 }
 
 }  // namespace tessera::cli

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
 #include "tessera/eval/score.h"
+#include "tessera/network/policy.h"
 
 namespace tessera::cli {
 namespace {
@@ -26,14 +28,16 @@ nlohmann::ordered_json token_row(const Encoding& e, int64_t i, int64_t first, do
   const auto at = static_cast<size_t>(i - first);
   row["id"] = e.ids[at];
   row["span"] = {e.spans[at].begin, e.spans[at].end};
-  row["logprob"] = std::isnan(logprob) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(logprob);
+  row["logprob"] =
+      std::isnan(logprob) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(logprob);
   return row;
 }
 
 int run_score(const ScoreVerb& o) {
-  if (o.context != "full" && o.score.prefill < 0) {
-    throw Error("--context " + o.context, "scores nothing without --prefill",
-                "A policy shows when tokens are decoded one by one: add --prefill N.");
+  check_spec<ContextPolicy>("--context", o.context);
+  if (o.score.prefill < 0 && !make_guest<ContextPolicy>(o.context)->attends_everything()) {
+    throw WrongCommand("--context " + o.context, "scores nothing without --prefill",
+                       "A policy shows when tokens are decoded one by one: add --prefill N.");
   }
   const std::string text = read_text(o.file);
   Session s = open_session(o.common, o.context);
@@ -46,8 +50,8 @@ int run_score(const ScoreVerb& o) {
   const auto first = static_cast<int64_t>(ids.size());
   ids.insert(ids.end(), e.ids.begin(), e.ids.end());
   if (ids.size() < 2) {
-    throw Error(o.file.empty() ? "standard input" : o.file, "holds no token that another one precedes",
-                "Give a longer text.");
+    throw Error(o.file.empty() ? "standard input" : o.file,
+                "holds no token that another one precedes", "Give a longer text.");
   }
   if (o.logprobs && first == 0) fmt::print("{}\n", token_row(e, 0, 0, std::nan("")).dump());
   int64_t bytes = 0;
@@ -59,8 +63,11 @@ int run_score(const ScoreVerb& o) {
   const double bits = bytes > 0 ? result.nll / std::log(2.0) / static_cast<double>(bytes) : 0;
   const double perplexity = std::exp(result.nll / static_cast<double>(result.tokens));
   if (!o.common.json) {
-    fmt::print("{:.4f} bits per byte   perplexity {:.3f} a token   {} tokens, {} bytes ({:.2f} bytes a token)\n",
-               bits, perplexity, result.tokens, bytes, static_cast<double>(bytes) / static_cast<double>(result.tokens));
+    fmt::print(
+        "{:.4f} bits per byte   perplexity {:.3f} a token   {} tokens, {} bytes ({:.2f} bytes a "
+        "token)\n",
+        bits, perplexity, result.tokens, bytes,
+        static_cast<double>(bytes) / static_cast<double>(result.tokens));
     return kDone;
   }
   nlohmann::ordered_json out;
@@ -80,23 +87,32 @@ int run_score(const ScoreVerb& o) {
 }  // namespace
 
 Verb verb_score() {
-  return {"score", "bits per byte and perplexity of a text", [](CLI::App& app) {
-            auto o = std::make_shared<ScoreVerb>();
-            teach(app,
-                  "  tessera score book.txt\n"
-                  "Bits per byte compare across vocabularies; perplexity is per token and does not.");
-            app.add_option("file", o->file, "text to score, - for standard input [-]")->type_name("FILE");
-            add_model(app, o->common);
-            app.add_option("--window", o->score.window, "tokens seen at once [the model's context]")->check(CLI::PositiveNumber);
-            app.add_option("--stride", o->score.stride, "tokens by which windows move [half a window]")->check(CLI::PositiveNumber);
-            app.add_option("--prefill", o->score.prefill, "prefill N tokens, decode the rest one by one")->check(CLI::NonNegativeNumber);
-            app.add_option("--context", o->context, "what each token sees [full]; more: tessera list context");
-            app.add_flag("--logprobs", o->logprobs, "one JSON line a token before the result");
-            app.add_flag("--special-in-text", o->special_in_text, "control tokens in the text become control tokens");
-            add_threads(app, o->common);
-            add_json(app, o->common);
-            return [o] { return run_score(*o); };
-          }};
+  return {
+      "score", "bits per byte and perplexity of a text", [](CLI::App& app) {
+        auto o = std::make_shared<ScoreVerb>();
+        teach(app,
+              "  tessera score book.txt\n"
+              "Bits per byte compare across vocabularies; perplexity is per token and does not.");
+        app.add_option("file", o->file, "text to score, - for standard input [-]")
+            ->type_name("FILE");
+        add_model(app, o->common);
+        add_tokenizer(app, o->common);
+        app.add_option("--window", o->score.window, "tokens seen at once [the model's context]")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--stride", o->score.stride, "tokens by which windows move [half a window]")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--prefill", o->score.prefill,
+                       "prefill N tokens, decode the rest one by one")
+            ->check(CLI::NonNegativeNumber);
+        app.add_option("--context", o->context,
+                       "what each token sees [full]; more: tessera list context");
+        app.add_flag("--logprobs", o->logprobs, "one JSON line a token before the result");
+        app.add_flag("--special-in-text", o->special_in_text,
+                     "control tokens in the text become control tokens");
+        add_threads(app, o->common);
+        add_json(app, o->common);
+        return [o] { return run_score(*o); };
+      }};
 }
 
 }  // namespace tessera::cli

@@ -17,8 +17,8 @@ namespace {
 struct TokenizeOptions {
   CommonOptions common;
   std::optional<std::string> text;
-  std::string file, tokenizer, special = "on";
-  bool lines = false, count = false, decode = false, no_template = false;
+  std::string file, special = "on";
+  bool lines = false, count = false, decode = false, no_template = false, whole = false;
 };
 
 // Text for a terminal: what would move the cursor is written as an escape.
@@ -43,6 +43,7 @@ class Printer {
       : tokenizer_(tokenizer), options_(options) {
     encode_.add_template = !options.no_template;
     encode_.special_in_text = options.special == "on";
+    encode_.file_lengths = !options.whole;
   }
 
   void text(std::string_view text) {
@@ -73,7 +74,7 @@ class Printer {
       fmt::format_to(out, "{}[{},{}]", i ? "," : "", found.spans[i].begin, found.spans[i].end);
     }
     fmt::format_to(out, "]}}\n");
-    std::fwrite(line.data(), 1, line.size(), stdout);
+    put({line.data(), line.size()});
   }
 
   // On a terminal: tokens on alternating backgrounds, then their ids. Else: a token a line.
@@ -121,18 +122,15 @@ void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t numbe
     ids.push_back(static_cast<TokenId>(id));
   }
   std::string text = tokenizer.decode(ids);
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  put(text);
 }
 
 int tokenize(const TokenizeOptions& options) {
   if (options.text && !options.file.empty()) {
-    tell(
-        "tessera tokenize: a text and --file exclude each other. `tessera tokenize --help` says "
-        "more.");
-    return kWrongCommand;
+    throw WrongCommand("tessera tokenize", "a text and --file exclude each other");
   }
-  auto tokenizer = open_tokenizer(options.tokenizer.empty() ? model_reference(options.common)
-                                                            : options.tokenizer);
+  auto tokenizer = open_tokenizer(options.common.tokenizer.empty() ? model_reference(options.common)
+                                                                   : options.common.tokenizer);
   std::string source = options.file.empty() ? "-" : options.file;
   Printer printer(*tokenizer, options);
   if (options.decode) {
@@ -171,7 +169,9 @@ Verb verb_tokenize() {
             teach(app,
                   "  tessera tokenize --json \"Hello world\"\n"
                   "  {\"ids\":[19556,905],\"spans\":[[0,5],[5,11]]}");
-            add_model(app, options->common);
+            add_reference(app, options->common);
+            add_tokenizer(app, options->common);
+            add_threads(app, options->common);
             add_json(app, options->common);
             app.add_option("text", options->text, "the text [standard input]")->type_name("TEXT");
             app.add_option("--file", options->file,
@@ -183,13 +183,12 @@ Verb verb_tokenize() {
                          "the other way: JSON arrays of ids, one a line, to the text's bytes");
             app.add_flag("--no-template", options->no_template,
                          "nothing in front of or behind the text");
+            app.add_flag("--whole", options->whole,
+                         "neither cut nor filled up as the file's truncation and padding say");
             app.add_option("--special-in-text", options->special,
                            "whether control tokens written in the text become control ids [on]")
                 ->type_name("on|off")
                 ->check(CLI::IsMember({"on", "off"}));
-            app.add_option("--tokenizer", options->tokenizer,
-                           "a tokenizer.json instead of the model's own")
-                ->type_name("FILE");
             return [options] { return tokenize(*options); };
           }};
 }

@@ -1,9 +1,9 @@
 #include "tessera/base/big_buffer.h"
 
-#include <sys/mman.h>
-
 #include <new>
 #include <utility>
+
+#include <sys/mman.h>
 
 namespace tessera {
 namespace {

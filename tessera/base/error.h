@@ -10,9 +10,9 @@ namespace tessera {
 
 class Error : public std::exception {
  public:
-  // where   file, and byte, field or line in it: "model.gguf: byte 16", or "" when there is no place
-  // what    what is wrong there, with the numbers as the reader sees them
-  // remedy  what to do about it, a sentence; "" when the fault says it all
+  // where   file, and byte, field or line in it: "model.gguf: byte 16", or "" when there is no
+  // place what    what is wrong there, with the numbers as the reader sees them remedy  what to do
+  // about it, a sentence; "" when the fault says it all
   Error(std::string where, std::string what, std::string remedy = "");
 
   // The one line: "where: what. remedy".

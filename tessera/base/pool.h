@@ -25,7 +25,8 @@ class Team {
   int64_t size_ = 1;
   alignas(64) std::atomic<int64_t> arrived_{0};
   alignas(64) std::atomic<int64_t> phase_{0};
-  alignas(64) std::atomic<int64_t> waited_ns_{0};   // beyond what threads with a core of their own wait
+  alignas(64) std::atomic<int64_t> waited_ns_{
+      0};  // beyond what threads with a core of their own wait
   // Two counters are enough: the one of stage s + 1 is cleared while nobody can be in stage s + 1.
   alignas(64) std::atomic<int64_t> claims_[2] = {};
 };
@@ -42,9 +43,9 @@ class Pool {
   // Threads of the next jobs, the caller's own included. Needs threads >= 1 and no running job.
   void set_threads(int64_t threads);
 
-  // Whether a job is a chain of short stages, in which a thread that loses its core holds up all the
-  // others. Such jobs run on the caller alone for a while when that happens often: one core at full
-  // speed beats two that wait for each other.
+  // Whether a job is a chain of short stages, in which a thread that loses its core holds up all
+  // the others. Such jobs run on the caller alone for a while when that happens often: one core at
+  // full speed beats two that wait for each other.
   enum class Grain : uint8_t { coarse, fine };
 
   // Runs job(thread, team) once on each thread, thread 0 being the caller, and returns when all

@@ -63,7 +63,8 @@ class SpecReader {
 
  private:
   const std::string* find(std::string_view key);
-  [[noreturn]] void refuse(std::string_view key, std::string_view text, std::string_view wanted) const;
+  [[noreturn]] void refuse(std::string_view key, std::string_view text,
+                           std::string_view wanted) const;
   const Spec& spec_;
   std::vector<std::string> known_;
 };

@@ -1,8 +1,8 @@
 #include "tessera/base/workshop.h"
 
-#include <dlfcn.h>
-
 #include <string>
+
+#include <dlfcn.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/version.h"
@@ -31,8 +31,9 @@ const WorkshopTable* open_once() {
   auto entry = reinterpret_cast<Entry>(dlsym(library, "tessera_workshop"));
   const WorkshopTable* table = entry ? entry() : nullptr;
   if (!table || table->version != version()) {
-    throw Error(path, "belongs to version " + std::string(table ? table->version : "unknown") +
-                          ", this is " + std::string(version()),
+    throw Error(path,
+                "belongs to version " + std::string(table ? table->version : "unknown") +
+                    ", this is " + std::string(version()),
                 "Install both from one build.");
   }
   return table;

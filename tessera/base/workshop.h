@@ -12,8 +12,8 @@ struct ModelFiles;
 
 // What the workshop offers. Its one exported symbol, `tessera_workshop`, gives this table.
 struct WorkshopTable {
-  const char* version;          // of the workshop: must equal version()
-  std::string (*libraries)();   // "libtorch 2.13.0, 2 threads"
+  const char* version;         // of the workshop: must equal version()
+  std::string (*libraries)();  // "libtorch 2.13.0, 2 threads"
   // The network of an opened model, executed by libtorch on `device` ("cpu", "cuda").
   std::unique_ptr<Network> (*load_network)(const ModelFiles& model, const std::string& device);
 };

@@ -12,7 +12,9 @@ class Streaming final : public ContextPolicy {
   explicit Streaming(const StreamingOptions& options)
       : options_(options), slot_(options.positions == "slot") {}
 
-  std::unique_ptr<ContextPolicy> clone() const override { return std::make_unique<Streaming>(*this); }
+  std::unique_ptr<ContextPolicy> clone() const override {
+    return std::make_unique<Streaming>(*this);
+  }
 
   void attach(const Geometry& g) override {
     if (g.windowed) {

@@ -1,7 +1,7 @@
-// Attends to the first `sinks` tokens and the newest `local` ones and frees the rest, so that a text
-// of any length runs in bounded memory.
-// Source: Xiao et al. 2023, "Efficient Streaming Language Models with Attention Sinks", arXiv
-// 2309.17453, section 3.2. Where we depart from it: docs/context/streaming.md.
+// Attends to the first `sinks` tokens and the newest `local` ones and frees the rest, so that a
+// text of any length runs in bounded memory. Source: Xiao et al. 2023, "Efficient Streaming
+// Language Models with Attention Sinks", arXiv 2309.17453, section 3.2. Where we depart from it:
+// docs/context/streaming.md.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,8 @@ void fields(V& v, StreamingOptions& o) {
     {"slot", "original"});
 }
 
-// Needs rotary positions (or original ones) and no sliding windows; local >= tokens: full attention.
+// Needs rotary positions (or original ones) and no sliding windows; local >= tokens: full
+// attention.
 std::unique_ptr<ContextPolicy> streaming(const StreamingOptions& options);
 
 }  // namespace tessera

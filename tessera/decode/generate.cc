@@ -118,6 +118,7 @@ void Generator::items(std::vector<CausalModel::Item>& batch) {
 
 void Generator::advance() {
   if (done_) return;
+  if (callbacks_.pass) callbacks_.pass();
   auto live = search_->live();
   bool prefilling = live.size() == 1 && live[0].ids.empty();
   if (prefilling) {

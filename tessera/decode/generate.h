@@ -34,6 +34,8 @@ struct GenerateCallbacks {
   std::function<void(std::string_view)> text;
   // Prompt ids run so far and in all.
   std::function<void(int64_t, int64_t)> prefill;
+  // After every pass over the network, whether it gave text or not; may ask `stop`.
+  std::function<void()> pass;
   // Asked to stop: the text so far is given with Finish::cancelled.
   std::stop_token stop;
 };

@@ -29,14 +29,19 @@ class Scorer {
       const int64_t first = std::max<int64_t>(0, scored - 1 - at);
       const int64_t wanted = std::max<int64_t>(0, n - first);
       logits_.resize(static_cast<size_t>(wanted * vocabulary_));
-      CausalModel::Item item{&past, ids_.subspan(static_cast<size_t>(at), static_cast<size_t>(n)), {}, logits_, wanted};
+      CausalModel::Item item{&past,
+                             ids_.subspan(static_cast<size_t>(at), static_cast<size_t>(n)),
+                             {},
+                             logits_,
+                             wanted};
       model_.forward({&item, 1});
-      for (int64_t i = 0; i < wanted; ++i) take(at + first + i + 1, logits_.data() + i * vocabulary_);
+      for (int64_t i = 0; i < wanted; ++i)
+        take(at + first + i + 1, logits_.data() + i * vocabulary_);
     }
   }
 
   Score result;
-  int64_t decoded_from = -1;   // first token that counts as decoded
+  int64_t decoded_from = -1;  // first token that counts as decoded
 
  private:
   void take(int64_t index, float* logits) {
@@ -71,8 +76,9 @@ Score score(CausalModel& model, std::span<const int32_t> ids, const ScoreOptions
   Scorer scorer(model, ids, each);
   if (options.prefill >= 0) {
     if (n > model.context()) {
-      throw Error("--prefill", "the text has " + std::to_string(n) + " tokens, the context holds " +
-                                   std::to_string(model.context()),
+      throw Error("--prefill",
+                  "the text has " + std::to_string(n) + " tokens, the context holds " +
+                      std::to_string(model.context()),
                   "Shorten the text, or name a --context policy that serves any length.");
     }
     auto past = model.new_past();
@@ -83,18 +89,22 @@ Score score(CausalModel& model, std::span<const int32_t> ids, const ScoreOptions
     for (int64_t i = prefill; i + 1 < n; ++i) scorer.run(*past, i, i + 1, i + 1);
     return scorer.result;
   }
-  const int64_t window = options.window > 0 ? options.window : std::min(model.context(), std::max<int64_t>(n, 2));
+  const int64_t window =
+      options.window > 0 ? options.window : std::min(model.context(), std::max<int64_t>(n, 2));
   const int64_t stride = options.stride > 0 ? options.stride : std::max<int64_t>(1, window / 2);
   if (window > model.context() || window < 2) {
-    throw Error("--window", "is " + std::to_string(window) + "; the model's context is " +
-                                std::to_string(model.context()),
+    throw Error("--window",
+                "is " + std::to_string(window) + "; the model's context is " +
+                    std::to_string(model.context()),
                 "Give 2 to " + std::to_string(model.context()) + ".");
   }
   if (stride >= window) {
-    throw Error("--stride", "is " + std::to_string(stride) + " in a window of " + std::to_string(window),
-                "Give at most " + std::to_string(window - 1) + ", so that every token has something before it.");
+    throw Error("--stride",
+                "is " + std::to_string(stride) + " in a window of " + std::to_string(window),
+                "Give at most " + std::to_string(window - 1) +
+                    ", so that every token has something before it.");
   }
-  int64_t scored = 1;   // the first token that is not scored yet
+  int64_t scored = 1;  // the first token that is not scored yet
   for (int64_t begin = 0; scored < n; begin += stride) {
     const int64_t end = std::min(begin + window, n);
     auto past = model.new_past();

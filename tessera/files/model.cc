@@ -129,7 +129,10 @@ void open_folder(const fs::path& folder, const fs::path& weights, const OpenOpti
   if (!type) config.refuse("model_type", "is missing");
   const Family& family = find_family(*type == "gemma3" ? "gemma3_text" : *type, config.where());
   out.description = describe(family, config, options.assume_inert, out.inert);
-  if (!out.description.decoder) read_pooling(folder.string(), out.description);
+  if (!out.description.decoder) {
+    read_pooling(folder.string(), out.description);
+    out.longest_text = read_longest_text(folder.string());
+  }
 
   auto files =
       std::make_shared<Safetensors>((weights.empty() ? weights_of(folder) : weights).string());

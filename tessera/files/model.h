@@ -36,6 +36,7 @@ struct ModelFiles {
   std::string chat_template;             // "" when there is none
   std::string bos_token, eos_token;      // texts as tokenizer_config.json names them
   GenerationSettings generation;
+  int64_t longest_text = 0;  // of an encoder's text in tokens, template included; 0: the context
   std::vector<std::string> inert;  // keys that were read and change nothing
 };
 

@@ -73,4 +73,15 @@ void read_pooling(const std::string& folder, ModelDescription& d) {
   }
 }
 
+int64_t read_longest_text(const std::string& folder) {
+  const fs::path path = fs::path(folder) / "sentence_bert_config.json";
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return 0;
+  MappedFile file(path.string());
+  const Config settings(file.text(), path.string());
+  const int64_t longest = settings.integer("max_seq_length").value_or(0);
+  if (longest < 0) settings.refuse("max_seq_length", "is negative");
+  return longest;
+}
+
 }  // namespace tessera

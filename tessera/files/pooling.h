@@ -11,4 +11,8 @@ namespace tessera {
 // Throws Error naming a module or a way of pooling that is not served.
 void read_pooling(const std::string& folder, ModelDescription& d);
 
+// Tokens, template included, that sentence-transformers takes of one text
+// (sentence_bert_config.json); 0 when the folder does not say.
+int64_t read_longest_text(const std::string& folder);
+
 }  // namespace tessera

@@ -61,9 +61,7 @@ inline F erf(F x) {
   return select_greater(splat(0.f), x, sub(splat(0.f), y), y);
 }
 
-inline F logistic(F x) {
-  return div(splat(1.f), add(splat(1.f), exp(sub(splat(0.f), x))));
-}
+inline F logistic(F x) { return div(splat(1.f), add(splat(1.f), exp(sub(splat(0.f), x)))); }
 
 template <Activation kKind>
 inline F activation(F x) {
@@ -85,10 +83,14 @@ inline F activation(F x) {
 template <class Use>
 void with_activation(Activation kind, Use use) {
   switch (kind) {
-    case Activation::gelu: return use([](F x) { return activation<Activation::gelu>(x); });
-    case Activation::gelu_tanh: return use([](F x) { return activation<Activation::gelu_tanh>(x); });
-    case Activation::silu: return use([](F x) { return activation<Activation::silu>(x); });
-    case Activation::relu: return use([](F x) { return activation<Activation::relu>(x); });
+    case Activation::gelu:
+      return use([](F x) { return activation<Activation::gelu>(x); });
+    case Activation::gelu_tanh:
+      return use([](F x) { return activation<Activation::gelu_tanh>(x); });
+    case Activation::silu:
+      return use([](F x) { return activation<Activation::silu>(x); });
+    case Activation::relu:
+      return use([](F x) { return activation<Activation::relu>(x); });
     case Activation::relu_squared:
       return use([](F x) { return activation<Activation::relu_squared>(x); });
     case Activation::quick_gelu:
@@ -157,8 +159,8 @@ void rms_norm(const float* x, const float* weight, float epsilon, float offset, 
   }
 }
 
-void layer_norm(const float* x, const float* weight, const float* bias, float epsilon,
-                float offset, int64_t n, float* out) {
+void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float offset,
+                int64_t n, float* out) {
   F sum = splat(0.f);
   for (int64_t i = 0; i < n; i += 16) sum = add(sum, load_n(x + i, n - i));
   const F mean = splat(reduce_add(sum) / static_cast<float>(n));
@@ -269,8 +271,8 @@ inline float half_sum(const int32_t* x, int64_t ld, int64_t half) {
 template <Packing kPacking, Activations kKind, int kTokens>
 inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t* x, int64_t ld,
                                float* out, int64_t stride) {
-  constexpr bool kMinimum =
-      kPacking == Packing::nibbles || kPacking == Packing::bytes_min || kPacking == Packing::bytes_half_min;
+  constexpr bool kMinimum = kPacking == Packing::nibbles || kPacking == Packing::bytes_min ||
+                            kPacking == Packing::bytes_half_min;
   constexpr bool kHalf = kPacking == Packing::bytes_half || kPacking == Packing::bytes_half_min;
   F sum[kTokens];
 #pragma GCC unroll 16
@@ -402,8 +404,10 @@ void linear_as(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
 void linear(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
             const ActivationTile& tile, float* out, int64_t stride) {
   switch (w.packing) {
-    case Packing::f32: return linear_as<Packing::f32>(w, group_begin, group_end, tile, out, stride);
-    case Packing::f16: return linear_as<Packing::f16>(w, group_begin, group_end, tile, out, stride);
+    case Packing::f32:
+      return linear_as<Packing::f32>(w, group_begin, group_end, tile, out, stride);
+    case Packing::f16:
+      return linear_as<Packing::f16>(w, group_begin, group_end, tile, out, stride);
     case Packing::bf16:
       return linear_as<Packing::bf16>(w, group_begin, group_end, tile, out, stride);
     case Packing::nibbles:
@@ -579,8 +583,8 @@ void merge(float* maximum, float* total, float* weighted, float chunk_maximum, f
 }
 
 constexpr Kernels table() {
-  return {kLevelName, linear, quantise,   rms_norm, layer_norm, activate, gate,
-          add_scaled, softcap, softmax, attend,   merge};
+  return {kLevelName, linear,     quantise, rms_norm, layer_norm, activate,
+          gate,       add_scaled, softcap,  softmax,  attend,     merge};
 }
 
 }  // namespace

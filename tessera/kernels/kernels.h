@@ -26,9 +26,9 @@ constexpr int64_t cache_bytes(CacheType t) { return t == CacheType::f32 ? 4 : 2;
 
 // One query row of attend(): which keys of the chunk it sees, and where the result goes.
 struct AttendRow {
-  const float* query = nullptr;   // [width], rotated and scaled
-  int64_t begin = 0, end = 0;     // keys begin .. end - 1 of the chunk, 0 .. kChunkKeys
-  float slope = 0;                // ALiBi: score += slope * (key - query_at), keys counted in the chunk
+  const float* query = nullptr;  // [width], rotated and scaled
+  int64_t begin = 0, end = 0;    // keys begin .. end - 1 of the chunk, 0 .. kChunkKeys
+  float slope = 0;  // ALiBi: score += slope * (key - query_at), keys counted in the chunk
   int64_t query_at = 0;
   // Result over this chunk: maximum score, sum of exp(score - maximum), and the sum of the values
   // weighted by it.   weighted [width]; maximum is -inf when the row sees nothing here
@@ -41,13 +41,13 @@ struct AttendRow {
 //   keys[b]    block b of the chunk: [width, kBlockKeys]   values[b]: [kBlockKeys, width]
 //   width      head width rounded up to 16, the rest zero
 struct AttendChunk {
-  std::span<const AttendRow> rows;            // at most kAttendRows
-  const void* keys[kChunkBlocks] = {};        // null where no row looks
+  std::span<const AttendRow> rows;      // at most kAttendRows
+  const void* keys[kChunkBlocks] = {};  // null where no row looks
   const void* values[kChunkBlocks] = {};
   CacheType type = CacheType::f32;
   int64_t width = 0;
-  float softcap = 0;                          // cap * tanh(score / cap) when not 0
-  float* scores = nullptr;                    // scratch [rows, kChunkKeys]
+  float softcap = 0;        // cap * tanh(score / cap) when not 0
+  float* scores = nullptr;  // scratch [rows, kChunkKeys]
 };
 
 struct Kernels {
@@ -58,8 +58,8 @@ struct Kernels {
   void (*linear)(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
                  const ActivationTile& tile, float* out, int64_t stride);
   // Quantises x [tokens, stride], `columns` of each (a multiple of 32), into a tile.
-  void (*quantise)(Activations kind, const float* x, int64_t stride, int64_t tokens, int64_t columns,
-                   std::byte* tile);
+  void (*quantise)(Activations kind, const float* x, int64_t stride, int64_t tokens,
+                   int64_t columns, std::byte* tile);
 
   // out[i] = x[i] / sqrt(mean(x^2) + epsilon) * (weight[i] + offset). out may be x.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float offset, int64_t n,

@@ -2,11 +2,11 @@
 // lanes_reference.h.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+
+#include <immintrin.h>
 
 namespace tessera {
 namespace {
@@ -35,7 +35,8 @@ inline F splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 inline F load_n(const float* p, int64_t n) {
   if (n >= 16) return load(p);
-  return {_mm256_maskload_ps(p, below(0, n)), n > 8 ? _mm256_maskload_ps(p + 8, below(8, n)) : _mm256_setzero_ps()};
+  return {_mm256_maskload_ps(p, below(0, n)),
+          n > 8 ? _mm256_maskload_ps(p + 8, below(8, n)) : _mm256_setzero_ps()};
 }
 inline void store(float* p, F x) {
   _mm256_storeu_ps(p, x.a);
@@ -93,7 +94,8 @@ inline F from_int(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b
 inline void store_int8(int8_t* p, F x) {
   __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b));
   words = _mm256_permute4x64_epi64(words, 0xd8);
-  __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
 

@@ -2,11 +2,11 @@
 // lanes_reference.h.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+
+#include <immintrin.h>
 
 namespace tessera {
 namespace {

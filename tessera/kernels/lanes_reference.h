@@ -33,9 +33,15 @@ F each(Op op) {
   return out;
 }
 
-F splat(float x) { return each([&](int) { return x; }); }
-F load(const float* p) { return each([&](int i) { return p[i]; }); }
-F load_n(const float* p, int64_t n) { return each([&](int i) { return i < n ? p[i] : 0.f; }); }
+F splat(float x) {
+  return each([&](int) { return x; });
+}
+F load(const float* p) {
+  return each([&](int i) { return p[i]; });
+}
+F load_n(const float* p, int64_t n) {
+  return each([&](int i) { return i < n ? p[i] : 0.f; });
+}
 void store(float* p, F a) { std::memcpy(p, a.v, sizeof a.v); }
 void store_n(float* p, F a, int64_t n) {
   std::memcpy(p, a.v, sizeof(float) * static_cast<size_t>(std::min<int64_t>(n, 16)));
@@ -45,17 +51,39 @@ uint16_t half_at(const void* p, int i) {
   std::memcpy(&h, static_cast<const char*>(p) + 2 * i, 2);
   return h;
 }
-F load_f16(const void* p) { return each([&](int i) { return half_to_float(half_at(p, i)); }); }
-F load_bf16(const void* p) { return each([&](int i) { return bfloat_to_float(half_at(p, i)); }); }
-F add(F a, F b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
-F sub(F a, F b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
-F mul(F a, F b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
-F div(F a, F b) { return each([&](int i) { return a.v[i] / b.v[i]; }); }
-F fma(F a, F b, F c) { return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
-F max(F a, F b) { return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-F min(F a, F b) { return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
-F abs(F a) { return each([&](int i) { return std::fabs(a.v[i]); }); }
-F round(F a) { return each([&](int i) { return std::nearbyint(a.v[i]); }); }
+F load_f16(const void* p) {
+  return each([&](int i) { return half_to_float(half_at(p, i)); });
+}
+F load_bf16(const void* p) {
+  return each([&](int i) { return bfloat_to_float(half_at(p, i)); });
+}
+F add(F a, F b) {
+  return each([&](int i) { return a.v[i] + b.v[i]; });
+}
+F sub(F a, F b) {
+  return each([&](int i) { return a.v[i] - b.v[i]; });
+}
+F mul(F a, F b) {
+  return each([&](int i) { return a.v[i] * b.v[i]; });
+}
+F div(F a, F b) {
+  return each([&](int i) { return a.v[i] / b.v[i]; });
+}
+F fma(F a, F b, F c) {
+  return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+}
+F max(F a, F b) {
+  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+F min(F a, F b) {
+  return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+F abs(F a) {
+  return each([&](int i) { return std::fabs(a.v[i]); });
+}
+F round(F a) {
+  return each([&](int i) { return std::nearbyint(a.v[i]); });
+}
 // a where x > y, else b.
 F select_greater(F x, F y, F a, F b) {
   return each([&](int i) { return x.v[i] > y.v[i] ? a.v[i] : b.v[i]; });
@@ -66,11 +94,12 @@ F select_range(F a, F b, int64_t begin, int64_t end) {
 }
 // 2^n for whole n in -126 .. 127.
 F power_of_two(F n) {
-  return each([&](int i) {
-    return std::bit_cast<float>((static_cast<int32_t>(n.v[i]) + 127) << 23);
-  });
+  return each(
+      [&](int i) { return std::bit_cast<float>((static_cast<int32_t>(n.v[i]) + 127) << 23); });
 }
-F from_int(I a) { return each([&](int i) { return static_cast<float>(a.v[i]); }); }
+F from_int(I a) {
+  return each([&](int i) { return static_cast<float>(a.v[i]); });
+}
 // Rounds to whole numbers and stores 16 signed bytes.
 void store_int8(int8_t* p, F a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(std::nearbyint(a.v[i]));

@@ -9,18 +9,24 @@ namespace tessera {
 namespace {
 
 struct Shape {
-  int64_t code_lines;    // of 64 bytes a block; 0 for plain packings
-  int64_t scale_bytes;   // behind the codes of a block
+  int64_t code_lines;   // of 64 bytes a block; 0 for plain packings
+  int64_t scale_bytes;  // behind the codes of a block
 };
 
 Shape shape_of(Packing p) {
   switch (p) {
-    case Packing::nibbles: return {4, 64};
-    case Packing::bytes: return {8, 64};
-    case Packing::bytes_min: return {8, 128};
-    case Packing::bytes_half: return {8, 128};
-    case Packing::bytes_half_min: return {8, 256};
-    default: return {0, 0};
+    case Packing::nibbles:
+      return {4, 64};
+    case Packing::bytes:
+      return {8, 64};
+    case Packing::bytes_min:
+      return {8, 128};
+    case Packing::bytes_half:
+      return {8, 128};
+    case Packing::bytes_half_min:
+      return {8, 256};
+    default:
+      return {0, 0};
   }
 }
 
@@ -180,7 +186,8 @@ void read_block(DType type, const std::byte* at, int64_t j, Block& b) {
       }
       return;
     }
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -199,7 +206,8 @@ void write_block(Packing packing, const Block& b, int64_t r, std::byte* out) {
   std::byte* scales = out + 512;
   bool half = packing == Packing::bytes_half || packing == Packing::bytes_half_min;
   bool minimum = packing == Packing::bytes_min || packing == Packing::bytes_half_min;
-  for (int64_t h = 0; h < (half ? 2 : 1); ++h, scales += 64) std::memcpy(scales + 4 * r, &b.scale[h], 4);
+  for (int64_t h = 0; h < (half ? 2 : 1); ++h, scales += 64)
+    std::memcpy(scales + 4 * r, &b.scale[h], 4);
   for (int64_t h = 0; minimum && h < (half ? 2 : 1); ++h, scales += 64) {
     std::memcpy(scales + 4 * r, &b.minimum[h], 4);
   }
@@ -235,21 +243,29 @@ void pack_q8_0(std::span<const std::byte* const> rows, int64_t blocks, std::byte
 
 Packing packing_of(DType type) {
   switch (type) {
-    case DType::f16: return Packing::f16;
-    case DType::bf16: return Packing::bf16;
+    case DType::f16:
+      return Packing::f16;
+    case DType::bf16:
+      return Packing::bf16;
     case DType::q4_0:
     case DType::q4_1:
-    case DType::q4_k: return Packing::nibbles;
+    case DType::q4_k:
+      return Packing::nibbles;
     case DType::q8_0:
     case DType::iq4_nl:
-    case DType::iq4_xs: return Packing::bytes;
+    case DType::iq4_xs:
+      return Packing::bytes;
     case DType::q5_0:
     case DType::q5_1:
-    case DType::q5_k: return Packing::bytes_min;
+    case DType::q5_k:
+      return Packing::bytes_min;
     case DType::q6_k:
-    case DType::q3_k: return Packing::bytes_half;
-    case DType::q2_k: return Packing::bytes_half_min;
-    default: return Packing::f32;
+    case DType::q3_k:
+      return Packing::bytes_half;
+    case DType::q2_k:
+      return Packing::bytes_half_min;
+    default:
+      return Packing::f32;
   }
 }
 

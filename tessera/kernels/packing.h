@@ -25,7 +25,16 @@
 
 namespace tessera {
 
-enum class Packing : uint8_t { f32, f16, bf16, nibbles, bytes, bytes_min, bytes_half, bytes_half_min };
+enum class Packing : uint8_t {
+  f32,
+  f16,
+  bf16,
+  nibbles,
+  bytes,
+  bytes_min,
+  bytes_half,
+  bytes_half_min
+};
 
 inline constexpr int64_t kGroupRows = 16;
 inline constexpr int64_t kBlockColumns = 32;
@@ -38,7 +47,7 @@ constexpr bool takes_quantised(Packing p) { return p >= Packing::nibbles; }
 struct PackedMatrix {
   Packing packing = Packing::f32;
   int64_t rows = 0, columns = 0;
-  const std::byte* data = nullptr;   // groups() * group_bytes()
+  const std::byte* data = nullptr;  // groups() * group_bytes()
 
   int64_t groups() const { return (rows + kGroupRows - 1) / kGroupRows; }
   int64_t group_bytes() const;
@@ -58,8 +67,8 @@ void pack_group_f32(std::span<const float* const> rows, int64_t columns, float* 
 
 // How finely activations are quantised for the packings that take it.
 enum class Activations : uint8_t {
-  eight_bits,     // one code of -127 .. 127
-  fifteen_bits,   // 128 * a + b, two codes: errors of fp32's size in the answer, twice the products
+  eight_bits,    // one code of -127 .. 127
+  fifteen_bits,  // 128 * a + b, two codes: errors of fp32's size in the answer, twice the products
 };
 
 // A tile of up to kTileTokens quantised activations, block by block of 32 columns:
@@ -80,7 +89,7 @@ struct ActivationTile {
   int64_t tokens = 0;                    // 1 .. kTileTokens
   const std::byte* quantised = nullptr;  // tile_bytes(activations, tokens, columns)
   Activations activations = Activations::fifteen_bits;
-  const float* plain = nullptr;          // [tokens, plain_stride], for f32, f16, bf16
+  const float* plain = nullptr;  // [tokens, plain_stride], for f32, f16, bf16
   int64_t plain_stride = 0;
 };
 

@@ -20,13 +20,13 @@ void add_to(int64_t& counter, int64_t n) {
 
 // Query rows with a range of entries each, and what they have gathered so far.
 struct Gather {
-  const float* query;       // [padded]
-  int64_t begin, end;       // entries
-  int64_t seen_from;        // ALiBi
+  const float* query;  // [padded]
+  int64_t begin, end;  // entries
+  int64_t seen_from;   // ALiBi
   float slope;
   float* maximum;
   float* total;
-  float* weighted;          // [padded]
+  float* weighted;  // [padded]
 };
 
 // Runs the kernel over one chunk for rows whose results go to chunk_*.
@@ -39,8 +39,14 @@ void attend_chunk(const AttendShape& shape, const KvStore& store, int64_t kv_hea
   for (size_t i = 0; i < rows.size(); ++i) {
     const int64_t begin = std::clamp<int64_t>(rows[i].begin - first, 0, kChunkKeys);
     const int64_t end = std::clamp<int64_t>(rows[i].end - first, 0, kChunkKeys);
-    specs[i] = {rows[i].query, begin, end, rows[i].slope, rows[i].seen_from - first,
-                chunk_maximum + i, chunk_total + i, chunk_weighted + static_cast<int64_t>(i) * width};
+    specs[i] = {rows[i].query,
+                begin,
+                end,
+                rows[i].slope,
+                rows[i].seen_from - first,
+                chunk_maximum + i,
+                chunk_total + i,
+                chunk_weighted + static_cast<int64_t>(i) * width};
     if (begin < end) {
       low = std::min(low, begin);
       high = std::max(high, end);
@@ -72,7 +78,8 @@ void gather(const AttendShape& shape, const KvStore& store, int64_t kv_head,
                  mine.chunk_total.data(), mine.chunk.data(), width);
     for (size_t i = 0; i < rows.size(); ++i) {
       kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
-                      mine.chunk_total[i], mine.chunk.data() + static_cast<int64_t>(i) * width, width);
+                      mine.chunk_total[i], mine.chunk.data() + static_cast<int64_t>(i) * width,
+                      width);
     }
   }
 }
@@ -158,7 +165,10 @@ void AttendStage::collect_runs(const Chunk& chunk, const ChunkSegment& s, int64_
   }
   if (s.policy && !s.policy->attends_everything()) {
     const int64_t group = shape_.heads / shape_.kv_heads;
-    s.policy->select({shape_.layer, kv_head, entry, position,
+    s.policy->select({shape_.layer,
+                      kv_head,
+                      entry,
+                      position,
                       {q_->row(row) + kv_head * group * shape_.head_width,
                        static_cast<size_t>(group * shape_.head_width)}},
                      runs);
@@ -182,11 +192,15 @@ void AttendStage::attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment
     read += end - begin;
     possible += end;
     for (int64_t h = head; h < head + heads; ++h, ++n) {
-      load_head(shape_, q_->row(r) + h * shape_.head_width, 0, mine.query.data() + n * width, width);
-      gathers[n] = {mine.query.data() + n * width, begin, end,
+      load_head(shape_, q_->row(r) + h * shape_.head_width, 0, mine.query.data() + n * width,
+                width);
+      gathers[n] = {mine.query.data() + n * width,
+                    begin,
+                    end,
                     chunk.position[static_cast<size_t>(r)],
                     shape_.slopes.empty() ? 0.f : shape_.slopes[static_cast<size_t>(h)],
-                    &mine.maximum[static_cast<size_t>(n)], &mine.total[static_cast<size_t>(n)],
+                    &mine.maximum[static_cast<size_t>(n)],
+                    &mine.total[static_cast<size_t>(n)],
                     mine.weighted.data() + n * width};
     }
   }
@@ -218,9 +232,13 @@ void AttendStage::attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment
       const int64_t h = head + i;
       load_head(shape_, q_->row(row) + h * shape_.head_width, run.query_position - position,
                 mine.query.data() + i * width, width);
-      gathers[i] = {mine.query.data() + i * width, run.begin, run.end, run.query_position,
+      gathers[i] = {mine.query.data() + i * width,
+                    run.begin,
+                    run.end,
+                    run.query_position,
                     shape_.slopes.empty() ? 0.f : shape_.slopes[static_cast<size_t>(h)],
-                    &mine.maximum[static_cast<size_t>(i)], &mine.total[static_cast<size_t>(i)],
+                    &mine.maximum[static_cast<size_t>(i)],
+                    &mine.total[static_cast<size_t>(i)],
                     mine.weighted.data() + i * width};
     }
     gather(shape_, *s.store, kv_head, {gathers, static_cast<size_t>(heads)}, mine);
@@ -269,10 +287,14 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
       for (int64_t i = 0; i < heads; ++i) {
         load_head(shape_, q_->row(r) + (head + i) * shape_.head_width, 0,
                   mine.query.data() + i * width, width);
-        gathers[i] = {mine.query.data() + i * width, first_seen(s, entry), entry + 1,
+        gathers[i] = {mine.query.data() + i * width,
+                      first_seen(s, entry),
+                      entry + 1,
                       chunk.position[static_cast<size_t>(r)],
                       shape_.slopes.empty() ? 0.f : shape_.slopes[static_cast<size_t>(head + i)],
-                      nullptr, nullptr, nullptr};
+                      nullptr,
+                      nullptr,
+                      nullptr};
       }
       for (int64_t c = 0; c < chunks; ++c, ++item) {
         if (item < share.begin || item >= share.end) continue;
@@ -282,7 +304,8 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
           float* to = scratch_->partial(c, r * shape_.heads + head + i);
           to[0] = mine.chunk_maximum[static_cast<size_t>(i)];
           to[1] = mine.chunk_total[static_cast<size_t>(i)];
-          std::memcpy(to + 2, mine.chunk.data() + i * width, static_cast<size_t>(width) * sizeof(float));
+          std::memcpy(to + 2, mine.chunk.data() + i * width,
+                      static_cast<size_t>(width) * sizeof(float));
         }
       }
     }
@@ -297,10 +320,11 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
     clear(mine, 1, width);
     for (int64_t c = first_seen(s, entry) / kChunkKeys; c < chunks_of(entry + 1); ++c) {
       const float* from = scratch_->partial(c, i);
-      kernels().merge(mine.maximum.data(), mine.total.data(), mine.weighted.data(), from[0], from[1],
-                      from + 2, width);
+      kernels().merge(mine.maximum.data(), mine.total.data(), mine.weighted.data(), from[0],
+                      from[1], from + 2, width);
     }
-    finish(mine.weighted.data(), mine.total[0], shape_.head_width, out_->row(r) + h * shape_.head_width);
+    finish(mine.weighted.data(), mine.total[0], shape_.head_width,
+           out_->row(r) + h * shape_.head_width);
     if (h % group == 0) {
       const int64_t read = entry + 1 - first_seen(s, entry);
       count(s, read, entry + 1, 1, read == entry + 1);
@@ -314,7 +338,8 @@ void AttendStage::run(Crew& crew, const Chunk& chunk) {
   const int64_t head_parts = (group + heads_each - 1) / heads_each;
   bool split = chunk.rows <= kSplitRows;
   for (const ChunkSegment& s : chunk.segments) {
-    split = split && s.parents.empty() && !s.sees_all && (!s.policy || s.policy->attends_everything());
+    split =
+        split && s.parents.empty() && !s.sees_all && (!s.policy || s.policy->attends_everything());
   }
   if (split) return attend_split(crew, chunk);
 

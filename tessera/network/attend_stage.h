@@ -12,16 +12,16 @@ namespace tessera {
 // What is the same for every query of a layer.
 struct AttendShape {
   int64_t layer = 0;
-  int64_t store_layer = 0;         // encoders use one store for all layers
+  int64_t store_layer = 0;  // encoders use one store for all layers
   int64_t heads = 0, kv_heads = 0, head_width = 0;
-  int64_t window = 0;              // 0: none
-  float scale = 1;                 // on the query
-  float rotary_scale = 1;          // further factor on its rotated dimensions
-  int64_t rotary_width = 0;        // 0: this layer does not rotate
+  int64_t window = 0;        // 0: none
+  float scale = 1;           // on the query
+  float rotary_scale = 1;    // further factor on its rotated dimensions
+  int64_t rotary_width = 0;  // 0: this layer does not rotate
   bool interleaved = false;
   float softcap = 0;
   const RopeTable* rope = nullptr;
-  std::vector<float> slopes;       // ALiBi, [heads]; empty: none
+  std::vector<float> slopes;  // ALiBi, [heads]; empty: none
 };
 
 // Scratch that all attention stages of a network share.

@@ -21,7 +21,10 @@ class EnginePast final : public Past {
   EnginePast(std::shared_ptr<KvPool> pool, std::unique_ptr<ContextPolicy> chooser)
       : store(std::move(pool)), policy(std::move(chooser)) {}
   EnginePast(const EnginePast& other)
-      : Past(), store(other.store), policy(other.policy->clone()), counted(other.counted),
+      : Past(),
+        store(other.store),
+        policy(other.policy->clone()),
+        counted(other.counted),
         next_position(other.next_position) {}
   EnginePast& operator=(const EnginePast&) = delete;
 
@@ -31,8 +34,9 @@ class EnginePast final : public Past {
 
   void truncate(int64_t length) override {
     if (!can_truncate()) {
-      throw Error("past", "cannot go back: its policy has evicted " + std::to_string(store.evicted()) +
-                              " tokens for good",
+      throw Error("past",
+                  "cannot go back: its policy has evicted " + std::to_string(store.evicted()) +
+                      " tokens for good",
                   "Start again from the beginning, or use --context full.");
     }
     next_position -= store.entries() - length;
@@ -51,15 +55,19 @@ class EnginePast final : public Past {
   KvStore store;
   std::unique_ptr<ContextPolicy> policy;
   PastCounters counted;
-  int64_t next_position = 0;   // of the next entry, unless its segment brings its own
+  int64_t next_position = 0;  // of the next entry, unless its segment brings its own
 };
 
 CacheType cache_type(CacheChoice choice, bool whole) {
   switch (choice) {
-    case CacheChoice::f32: return CacheType::f32;
-    case CacheChoice::f16: return CacheType::f16;
-    case CacheChoice::bf16: return CacheType::bf16;
-    case CacheChoice::automatic: break;
+    case CacheChoice::f32:
+      return CacheType::f32;
+    case CacheChoice::f16:
+      return CacheType::f16;
+    case CacheChoice::bf16:
+      return CacheType::bf16;
+    case CacheChoice::automatic:
+      break;
   }
   return whole ? CacheType::f32 : CacheType::f16;
 }
@@ -86,10 +94,16 @@ class Engine final : public Network {
     shape_.head_width = description_.head_width;
     shape_.type = cache_type(options.cache, table_.type == DType::f32 || !description_.decoder);
     pool_ = std::make_shared<KvPool>(shape_);
-    geometry_ = {description_.layers, description_.heads, description_.kv_heads,
-                 description_.head_width, description_.context, true, false};
+    geometry_ = {description_.layers,
+                 description_.heads,
+                 description_.kv_heads,
+                 description_.head_width,
+                 description_.context,
+                 true,
+                 false};
     for (const LayerDescription& l : description_.layer) {
-      geometry_.rotary = geometry_.rotary && description_.position == PositionKind::rope && l.rotary;
+      geometry_.rotary =
+          geometry_.rotary && description_.position == PositionKind::rope && l.rotary;
       geometry_.windowed = geometry_.windowed || l.window > 0;
     }
   }
@@ -111,7 +125,8 @@ class Engine final : public Network {
                         std::to_string(table_.rows) + " rows",
                     "The tokenizer does not belong to this model.");
       }
-      std::span<float> row = out.subspan(i * static_cast<size_t>(width), static_cast<size_t>(width));
+      std::span<float> row =
+          out.subspan(i * static_cast<size_t>(width), static_cast<size_t>(width));
       read_row(table_, ids[i], row);
       if (description_.embedding_scale != 1) {
         for (float& x : row) x *= static_cast<float>(description_.embedding_scale);
@@ -141,7 +156,7 @@ class Engine final : public Network {
   // Part of a segment that the current chunk computes.
   struct Piece {
     size_t segment;
-    int64_t begin, count;   // rows of the segment
+    int64_t begin, count;  // rows of the segment
   };
 
   void check_segments(std::span<const Segment> batch) const {
@@ -155,18 +170,22 @@ class Engine final : public Network {
       const int64_t start = s.past ? static_cast<EnginePast*>(s.past)->next_position : 0;
       int64_t last = start + s.count - 1;
       for (int32_t p : s.positions) last = std::max<int64_t>(last, p);
-      if (description_.position == PositionKind::learned && last + description_.position_offset >= description_.position_rows) {
-        throw Error(where, "position " + std::to_string(last) + " lies beyond the model's " +
-                               std::to_string(description_.position_rows - description_.position_offset) +
-                               " learned positions",
+      if (description_.position == PositionKind::learned &&
+          last + description_.position_offset >= description_.position_rows) {
+        throw Error(where,
+                    "position " + std::to_string(last) + " lies beyond the model's " +
+                        std::to_string(description_.position_rows - description_.position_offset) +
+                        " learned positions",
                     "Shorten the text; this model cannot see further.");
       }
       if (!s.parents.empty()) {
         const auto* past = static_cast<EnginePast*>(s.past);
         if (!past || !past->policy->attends_everything() || s.count > options_.chunk_rows ||
             geometry_.windowed) {
-          throw Error(where, "a tree of alternatives needs a decoder without windows, --context full and at most " +
-                                 std::to_string(options_.chunk_rows) + " rows");
+          throw Error(where,
+                      "a tree of alternatives needs a decoder without windows, --context full and "
+                      "at most " +
+                          std::to_string(options_.chunk_rows) + " rows");
         }
       }
     }
@@ -182,13 +201,14 @@ class Engine final : public Network {
       const int64_t left = s.count - done_;
       // Pieces of equal size: a last piece of a few rows would read all weights for them alone.
       const int64_t pieces = (s.count + room - 1) / room;
-      int64_t piece = std::min(left, (s.count / std::max<int64_t>(pieces, 1) + kTileTokens) / kTileTokens * kTileTokens);
+      int64_t piece = std::min(
+          left, (s.count / std::max<int64_t>(pieces, 1) + kTileTokens) / kTileTokens * kTileTokens);
       if (!s.past || !s.parents.empty()) piece = left;
       if (rows > 0 && rows + piece > room) break;
       pieces_.push_back({first, done_, piece});
       rows += piece;
       done_ += piece;
-      if (done_ < s.count) break;   // the rest of this sequence needs these rows in its past
+      if (done_ < s.count) break;  // the rest of this sequence needs these rows in its past
       done_ = 0;
       ++first;
     }
@@ -215,7 +235,8 @@ class Engine final : public Network {
         start = past->next_position;
         past->store.extend(p.count);
       } else {
-        if (encoder_stores_.size() <= segments_.size()) encoder_stores_.push_back(std::make_unique<KvStore>(pool_));
+        if (encoder_stores_.size() <= segments_.size())
+          encoder_stores_.push_back(std::make_unique<KvStore>(pool_));
         c.store = encoder_stores_[segments_.size()].get();
         c.store->truncate(0);
         c.store->extend(p.count);
@@ -263,7 +284,8 @@ class Engine final : public Network {
         past->store.truncate(segments_[i].first_entry);
         continue;
       }
-      past->next_position = position_[static_cast<size_t>(segments_[i].first_row + segments_[i].rows - 1)] + 1;
+      past->next_position =
+          position_[static_cast<size_t>(segments_[i].first_row + segments_[i].rows - 1)] + 1;
       runs_.clear();
       past->policy->evict(past->store.entries(), runs_);
       for (const Run& run : runs_) past->store.evict(run.begin, run.end);
@@ -290,14 +312,16 @@ class Engine final : public Network {
       for (size_t i = 0; i < n; ++i) {
         const auto [segment, row] = owners_[at + i];
         copy_row(plan_.hidden(), static_cast<int64_t>(i), batch[segment].hidden, row);
-        if (plan_.logits()) copy_row(*plan_.logits(), static_cast<int64_t>(i), batch[segment].logits, row);
+        if (plan_.logits())
+          copy_row(*plan_.logits(), static_cast<int64_t>(i), batch[segment].logits, row);
       }
     }
   }
 
   static void copy_row(const Rows& from, int64_t row, std::span<float> to, int64_t to_row) {
     if (to.empty()) return;
-    std::memcpy(to.data() + to_row * from.width, from.row(row), static_cast<size_t>(from.width) * sizeof(float));
+    std::memcpy(to.data() + to_row * from.width, from.row(row),
+                static_cast<size_t>(from.width) * sizeof(float));
   }
 
   struct Owner {

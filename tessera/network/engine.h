@@ -11,10 +11,10 @@
 namespace tessera {
 
 enum class CacheChoice : uint8_t {
-  automatic,   // f16 for quantised and 16-bit weights, f32 for f32 ones
+  automatic,  // f16 for quantised and 16-bit weights, f32 for f32 ones
   f32,
   f16,
-  bf16,        // three bits coarser than f16; for keys or values beyond 65,504
+  bf16,  // three bits coarser than f16; for keys or values beyond 65,504
 };
 
 struct EngineOptions {

@@ -15,26 +15,27 @@ namespace tessera {
 using Value = int32_t;
 
 enum class OpKind : uint8_t {
-  input,        // the vectors that were given
-  linear,       // W x + b, weight and bias at `place`
-  norm,         // RMS or layer norm over the width, weight and bias at `place`
-  head_norm,    // RMS norm over each of `heads` equal parts, one weight [width / heads]
-  rotate,       // rotary embedding on each of `heads` heads, by the row's position
-  attend,       // inputs q, k, v: attention within the row's sequence and its past
-  activate,     // activation(x)
-  gate,         // activation(a) * b
-  add,          // a + scale * b
-  softcap,      // cap * tanh(x / cap), cap in `scale`
-  scale,        // x * scale
-  add_position, // x + row position + position_offset of the table at `place`
-  add_row,      // x + row 0 of the table at `place`
-  mixture,      // mixture of experts on x; router, gate, up, down at `place.layer`
-  take_wanted,  // of all rows those whose hidden state or logits are wanted; later ops see only them
+  input,         // the vectors that were given
+  linear,        // W x + b, weight and bias at `place`
+  norm,          // RMS or layer norm over the width, weight and bias at `place`
+  head_norm,     // RMS norm over each of `heads` equal parts, one weight [width / heads]
+  rotate,        // rotary embedding on each of `heads` heads, by the row's position
+  attend,        // inputs q, k, v: attention within the row's sequence and its past
+  activate,      // activation(x)
+  gate,          // activation(a) * b
+  add,           // a + scale * b
+  softcap,       // cap * tanh(x / cap), cap in `scale`
+  scale,         // x * scale
+  add_position,  // x + row position + position_offset of the table at `place`
+  add_row,       // x + row 0 of the table at `place`
+  mixture,       // mixture of experts on x; router, gate, up, down at `place.layer`
+  take_wanted,   // of all rows those whose hidden state or logits are wanted; later ops see only
+                 // them
 };
 
 struct Op {
   OpKind kind;
-  Place place{Part::output};   // of the parameters, where the kind has some; layer of `attend`
+  Place place{Part::output};  // of the parameters, where the kind has some; layer of `attend`
   std::vector<Value> inputs;
   Value output = -1;
   int64_t heads = 0;
@@ -43,10 +44,10 @@ struct Op {
 };
 
 struct Graph {
-  std::vector<Op> ops;              // in order of execution, each value is written once
-  std::vector<int64_t> width;       // of each value
-  Value hidden = -1;                // after the final norm, wanted rows
-  Value logits = -1;                // -1: the network has no head
+  std::vector<Op> ops;         // in order of execution, each value is written once
+  std::vector<int64_t> width;  // of each value
+  Value hidden = -1;           // after the final norm, wanted rows
+  Value logits = -1;           // -1: the network has no head
 };
 
 // The forward pass of every transformer that a ModelDescription can describe.

@@ -1,10 +1,10 @@
 #include "tessera/network/kv_store.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
+
+#include <sys/mman.h>
 
 #include "tessera/kernels/half.h"
 
@@ -20,7 +20,8 @@ uint16_t float_to_finite_half(float x) { return float_to_half(std::clamp(x, -655
 }  // namespace
 
 struct KvPool::Slab {
-  Slab(int64_t block_count, int64_t bytes_each) : size(block_count * bytes_each), blocks(block_count) {
+  Slab(int64_t block_count, int64_t bytes_each)
+      : size(block_count * bytes_each), blocks(block_count) {
     void* at = mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) throw std::bad_alloc();

@@ -1,5 +1,5 @@
-// The keys and values of one sequence, in blocks of 64 keys of one layer and one KV head. Blocks are
-// counted, so that forks share what they have in common, and freed when a policy evicts all of
+// The keys and values of one sequence, in blocks of 64 keys of one layer and one KV head. Blocks
+// are counted, so that forks share what they have in common, and freed when a policy evicts all of
 // their entries.
 #pragma once
 
@@ -59,7 +59,7 @@ class KvPool {
 class KvStore {
  public:
   explicit KvStore(std::shared_ptr<KvPool> pool);
-  KvStore(const KvStore& other);              // shares every block
+  KvStore(const KvStore& other);  // shares every block
   KvStore& operator=(const KvStore&) = delete;
   ~KvStore();
 
@@ -81,7 +81,7 @@ class KvStore {
   //   key, value [head_width]
   void write(int64_t layer, int64_t head, int64_t entry, const float* key, const float* value);
 
-  int64_t bytes() const;       // of the blocks held; shared ones count in each store
+  int64_t bytes() const;  // of the blocks held; shared ones count in each store
   // Entries held in one layer and head.
   int64_t resident() const { return entries_ - evicted_; }
   int64_t evicted() const { return evicted_; }
@@ -91,7 +91,7 @@ class KvStore {
   std::shared_ptr<KvPool> pool_;
   int64_t entries_ = 0;
   int64_t evicted_ = 0;
-  int64_t sinks_ = 0, evicted_end_ = 0;   // evicted are sinks_ .. evicted_end_ - 1
+  int64_t sinks_ = 0, evicted_end_ = 0;  // evicted are sinks_ .. evicted_end_ - 1
   std::vector<std::vector<KvBlock*>> lists_;
 };
 

@@ -15,8 +15,12 @@ namespace {
 void pool_rows(Pooling kind, const float* rows, int64_t n, std::vector<float>& out) {
   const auto width = static_cast<int64_t>(out.size());
   switch (kind) {
-    case Pooling::cls: std::copy_n(rows, width, out.begin()); return;
-    case Pooling::last: std::copy_n(rows + (n - 1) * width, width, out.begin()); return;
+    case Pooling::cls:
+      std::copy_n(rows, width, out.begin());
+      return;
+    case Pooling::last:
+      std::copy_n(rows + (n - 1) * width, width, out.begin());
+      return;
     case Pooling::max:
       std::copy_n(rows, width, out.begin());
       for (int64_t r = 1; r < n; ++r) {
@@ -58,7 +62,8 @@ void LanguageModel::forward(std::span<const Item> batch) {
   segments_.clear();
   size_t at = 0;
   for (const Item& item : batch) {
-    const std::span<float> to{vectors_.data() + at * static_cast<size_t>(width), item.ids.size() * static_cast<size_t>(width)};
+    const std::span<float> to{vectors_.data() + at * static_cast<size_t>(width),
+                              item.ids.size() * static_cast<size_t>(width)};
     network_->embed(item.ids, to);
     at += item.ids.size();
     Segment s;
@@ -92,7 +97,8 @@ std::vector<std::vector<float>> embed_texts(Network& network,
     s.hidden = hidden;
     network.forward({&s, 1});
     std::vector<float>& v = out.emplace_back(static_cast<size_t>(d.width));
-    pool_rows(d.decoder && d.pooling == Pooling::none ? Pooling::last : d.pooling, hidden.data(), n, v);
+    pool_rows(d.decoder && d.pooling == Pooling::none ? Pooling::last : d.pooling, hidden.data(), n,
+              v);
     if (d.pooled_normalised) {
       double square = 0;
       for (float x : v) square += static_cast<double>(x) * x;

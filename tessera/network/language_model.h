@@ -37,6 +37,7 @@ class LanguageModel final : public CausalModel {
 // pooled by its last token.
 //   ids    of each text, template tokens included
 //   result [texts][d]
-std::vector<std::vector<float>> embed_texts(Network& network, std::span<const std::vector<int32_t>> ids);
+std::vector<std::vector<float>> embed_texts(Network& network,
+                                            std::span<const std::vector<int32_t>> ids);
 
 }  // namespace tessera

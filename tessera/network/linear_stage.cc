@@ -49,7 +49,8 @@ void LinearStage::run(Crew& crew, const Chunk& chunk) {
     const int64_t panels = (part.matrix.groups() + kPanelGroups - 1) / kPanelGroups;
     for (; claimed < before + panels; claimed = crew.claim()) {
       const int64_t begin = (claimed - before) * kPanelGroups;
-      multiply(part, *in_, tiles_, rows, begin, std::min(begin + kPanelGroups, part.matrix.groups()));
+      multiply(part, *in_, tiles_, rows, begin,
+               std::min(begin + kPanelGroups, part.matrix.groups()));
     }
     before += panels;
   }

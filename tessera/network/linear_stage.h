@@ -9,14 +9,15 @@ namespace tessera {
 
 struct LinearPart {
   PackedMatrix matrix;
-  const float* bias = nullptr;   // [groups * 16] or null
+  const float* bias = nullptr;  // [groups * 16] or null
   Rows* out = nullptr;
 };
 
 class LinearStage final : public Stage {
  public:
   // tiles: the quantised form of `in`, for packings that take it
-  LinearStage(const Rows* in, const Tiles* tiles, bool wanted) : in_(in), tiles_(tiles), wanted_(wanted) {}
+  LinearStage(const Rows* in, const Tiles* tiles, bool wanted)
+      : in_(in), tiles_(tiles), wanted_(wanted) {}
   void run(Crew& crew, const Chunk& chunk) override;
   const Rows* in() const { return in_; }
   bool wanted() const { return wanted_; }

@@ -9,13 +9,13 @@ namespace {
 void quantise_tiles(Crew& crew, const Rows& from, Tiles& to, int64_t rows) {
   const Share share = share_of(rows, crew.thread, crew.size(), kTileTokens);
   for (int64_t t = share.begin; t < share.end; t += kTileTokens) {
-    kernels().quantise(to.activations, from.row(t), from.stride, std::min(kTileTokens, rows - t), from.width,
-                       to.data + t / kTileTokens * to.tile_stride);
+    kernels().quantise(to.activations, from.row(t), from.stride, std::min(kTileTokens, rows - t),
+                       from.width, to.data + t / kTileTokens * to.tile_stride);
   }
 }
 
-void multiply_share(Crew& crew, const PackedMatrix& m, const Rows& in, const Tiles& tiles, Rows* out,
-                    int64_t rows) {
+void multiply_share(Crew& crew, const PackedMatrix& m, const Rows& in, const Tiles& tiles,
+                    Rows* out, int64_t rows) {
   const Share share = share_of(m.groups(), crew.thread, crew.size());
   if (share.begin < share.end) {
     multiply({m, nullptr, out}, in, &tiles, rows, share.begin, share.end);
@@ -55,7 +55,8 @@ void MixtureStage::sort_rows(int64_t rows) {
   auto& s = *scratch_;
   std::fill(s.begin.begin(), s.begin.end(), 0);
   const int64_t n = rows * shape_.used;
-  for (int64_t i = 0; i < n; ++i) s.begin[static_cast<size_t>(s.chosen[static_cast<size_t>(i)]) + 1]++;
+  for (int64_t i = 0; i < n; ++i)
+    s.begin[static_cast<size_t>(s.chosen[static_cast<size_t>(i)]) + 1]++;
   for (size_t e = 1; e < s.begin.size(); ++e) s.begin[e] += s.begin[e - 1];
   // begin[e] runs ahead while rows are placed, then all are moved back by one expert.
   for (int64_t i = 0; i < n; ++i) {
@@ -79,7 +80,8 @@ void MixtureStage::run_expert(Crew& crew, const Expert& expert, int64_t begin, i
     quantise_tiles(crew, s.gathered, s.gathered_tiles, count);
     crew.barrier();
   }
-  if (expert.gate.rows > 0) multiply_share(crew, expert.gate, s.gathered, s.gathered_tiles, &s.gate, count);
+  if (expert.gate.rows > 0)
+    multiply_share(crew, expert.gate, s.gathered, s.gathered_tiles, &s.gate, count);
   multiply_share(crew, expert.up, s.gathered, s.gathered_tiles, &s.up, count);
   crew.barrier();
   for (int64_t i = mine.begin; i < mine.end; ++i) {

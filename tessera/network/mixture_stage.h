@@ -10,12 +10,12 @@
 namespace tessera {
 
 struct Expert {
-  PackedMatrix gate, up, down;    // gate is empty (no rows) when the network is not gated
+  PackedMatrix gate, up, down;  // gate is empty (no rows) when the network is not gated
 };
 
 struct MixtureShape {
-  int64_t used = 0;               // experts a row is sent to
-  bool renormalised = true;       // their weights sum to one
+  int64_t used = 0;          // experts a row is sent to
+  bool renormalised = true;  // their weights sum to one
   Activation activation = Activation::silu;
 };
 
@@ -24,16 +24,17 @@ struct MixtureScratch {
   Rows scores;                    // [rows, experts]
   Rows gathered, gate, up, down;  // rows of one expert
   Tiles gathered_tiles, inner_tiles;
-  std::vector<int32_t> chosen;    // [rows, used]
-  std::vector<float> weight;      // [rows, used]
-  std::vector<int32_t> members;   // rows of each expert, expert after expert
-  std::vector<int32_t> slot;      // weight of each member, as an index into `weight`
-  std::vector<int32_t> begin;     // [experts + 1] into members
+  std::vector<int32_t> chosen;   // [rows, used]
+  std::vector<float> weight;     // [rows, used]
+  std::vector<int32_t> members;  // rows of each expert, expert after expert
+  std::vector<int32_t> slot;     // weight of each member, as an index into `weight`
+  std::vector<int32_t> begin;    // [experts + 1] into members
 };
 
 class MixtureStage final : public Stage {
  public:
-  MixtureStage(MixtureShape shape, const Rows* in, const Tiles* tiles, Rows* out, MixtureScratch* scratch)
+  MixtureStage(MixtureShape shape, const Rows* in, const Tiles* tiles, Rows* out,
+               MixtureScratch* scratch)
       : shape_(shape), in_(in), tiles_(tiles), out_(out), scratch_(scratch) {}
   void run(Crew& crew, const Chunk& chunk) override;
 

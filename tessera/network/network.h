@@ -15,7 +15,7 @@ namespace tessera {
 
 // What a past holds and what was read from it, counted by the attention layers themselves.
 struct PastCounters {
-  int64_t tokens_seen = 0;       // positions appended since the past began (less what was truncated)
+  int64_t tokens_seen = 0;  // positions appended since the past began (less what was truncated)
   int64_t entries_resident = 0;  // keys held, summed over layers and KV heads
   int64_t bytes_resident = 0;    // memory held by their blocks
   int64_t keys_read = 0;         // keys attended to, summed over queries, layers and KV heads
@@ -43,17 +43,17 @@ class Past {
 
 // Consecutive vectors of one sequence within a batch.
 struct Segment {
-  Past* past = nullptr;                   // null: no past (encoders), every row sees every row
-  std::span<const float> vectors;         // [count, d]
+  Past* past = nullptr;            // null: no past (encoders), every row sees every row
+  std::span<const float> vectors;  // [count, d]
   int64_t count = 0;
-  std::span<const int32_t> positions;     // [count]; empty: past->length() and onwards
+  std::span<const int32_t> positions;  // [count]; empty: past->length() and onwards
   // A tree of alternatives: parents[i] < i is the row that row i follows, -1 the past's end. Empty:
   // each row follows the one before it. With a tree the past is not advanced.   [count]
   std::span<const int32_t> parents;
   // Of the last `wanted` rows the hidden state (after the final norm) and the logits are wanted.
   int64_t wanted = 0;
-  std::span<float> hidden;                // [wanted, d], or empty
-  std::span<float> logits;                // [wanted, vocabulary], or empty
+  std::span<float> hidden;  // [wanted, d], or empty
+  std::span<float> logits;  // [wanted, vocabulary], or empty
 };
 
 class Network {
@@ -84,8 +84,8 @@ class CausalModel {
   struct Item {
     Past* past = nullptr;
     std::span<const int32_t> ids;
-    std::span<const int32_t> parents;   // as Segment::parents
-    std::span<float> logits;            // [wanted, vocabulary_size()]: of the last `wanted` ids
+    std::span<const int32_t> parents;  // as Segment::parents
+    std::span<float> logits;           // [wanted, vocabulary_size()]: of the last `wanted` ids
     int64_t wanted = 1;
   };
   virtual void forward(std::span<const Item> batch) = 0;

@@ -15,9 +15,10 @@ int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 Parameter required(Parameter p, const char* what, const Place& place) {
   if (p.present()) return p;
-  throw Error("model", std::string("has no ") + what + " for part " +
-                           std::to_string(static_cast<int>(place.part)) + " of layer " +
-                           std::to_string(place.layer),
+  throw Error("model",
+              std::string("has no ") + what + " for part " +
+                  std::to_string(static_cast<int>(place.part)) + " of layer " +
+                  std::to_string(place.layer),
               "The file is not complete.");
 }
 
@@ -38,7 +39,8 @@ class Compiler {
     values_.resize(graph_.width.size());
     last_use_.assign(graph_.width.size(), -1);
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
-      for (Value v : graph_.ops[i].inputs) last_use_[static_cast<size_t>(v)] = static_cast<int64_t>(i);
+      for (Value v : graph_.ops[i].inputs)
+        last_use_[static_cast<size_t>(v)] = static_cast<int64_t>(i);
     }
     const auto forever = static_cast<int64_t>(graph_.ops.size());
     last_use_[static_cast<size_t>(graph_.hidden)] = forever;
@@ -77,7 +79,9 @@ class Compiler {
     }
   }
 
-  Rows* rows(Value v) { return &plan_.slots_[static_cast<size_t>(values_[static_cast<size_t>(v)])].rows; }
+  Rows* rows(Value v) {
+    return &plan_.slots_[static_cast<size_t>(values_[static_cast<size_t>(v)])].rows;
+  }
 
   Rows* allocate(Value v) {
     const int64_t width = graph_.width[static_cast<size_t>(v)];
@@ -118,7 +122,8 @@ class Compiler {
       }
     }
     if (found < 0) {
-      plan_.tiles_.push_back({nullptr, tile_bytes(plan_.activations_, kTileTokens, columns), plan_.activations_});
+      plan_.tiles_.push_back(
+          {nullptr, tile_bytes(plan_.activations_, kTileTokens, columns), plan_.activations_});
       plan_.tile_columns_.push_back(columns);
       plan_.tile_wanted_.push_back(in_head_);
       found = static_cast<int64_t>(plan_.tiles_.size()) - 1;
@@ -143,15 +148,17 @@ class Compiler {
     const Tiles* tiles = takes_quantised(m.packing) ? quantised(in) : nullptr;
     auto& list = stages();
     auto* stage = list.empty() ? nullptr : dynamic_cast<LinearStage*>(list.back().get());
-    const bool joins = stage && stage->in() == rows(in) && linear_value_ == in &&
-                       takes_quantised(stage->parts[0].matrix.packing) == takes_quantised(m.packing);
+    const bool joins =
+        stage && stage->in() == rows(in) && linear_value_ == in &&
+        takes_quantised(stage->parts[0].matrix.packing) == takes_quantised(m.packing);
     if (!joins) {
       list.push_back(std::make_unique<LinearStage>(rows(in), tiles, in_head_));
       stage = static_cast<LinearStage*>(list.back().get());
       linear_value_ = in;
     }
     const Parameter bias = checkpoint_.bias(op.place);
-    stage->parts.push_back({m, bias.present() ? plan_.weights_.vector(bias) : nullptr, allocate(op.output)});
+    stage->parts.push_back(
+        {m, bias.present() ? plan_.weights_.vector(bias) : nullptr, allocate(op.output)});
     stage->modules.push_back(plan_.weights_.module(number));
   }
 
@@ -164,20 +171,23 @@ class Compiler {
       s.begin.resize(static_cast<size_t>(d_.experts) + 1);
       s.scores = {nullptr, d_.experts, round_up(d_.experts, 16)};
       for (Rows* r : {&s.gathered, &s.down}) *r = {nullptr, d_.width, round_up(d_.width, 16) + 16};
-      for (Rows* r : {&s.gate, &s.up}) *r = {nullptr, d_.ffn_width, round_up(d_.ffn_width, 16) + 16};
+      for (Rows* r : {&s.gate, &s.up})
+        *r = {nullptr, d_.ffn_width, round_up(d_.ffn_width, 16) + 16};
       const Activations kind = plan_.activations_;
       s.gathered_tiles = {nullptr, tile_bytes(kind, kTileTokens, round_up(d_.width, 32)), kind};
       s.inner_tiles = {nullptr, tile_bytes(kind, kTileTokens, round_up(d_.ffn_width, 32)), kind};
     }
     auto stage = std::make_unique<MixtureStage>(
-        MixtureShape{d_.experts_used, d_.experts_renormalised, op.activation}, rows(op.inputs[0]), tiles,
-        allocate(op.output), &plan_.mixture_.back());
+        MixtureShape{d_.experts_used, d_.experts_renormalised, op.activation}, rows(op.inputs[0]),
+        tiles, allocate(op.output), &plan_.mixture_.back());
     stage->router = router;
     for (int64_t e = 0; e < d_.experts; ++e) {
       auto get = [&](Part part) {
-        return plan_.weights_.matrix(plan_.weights_.declare(checkpoint_, {part, op.place.layer, e}));
+        return plan_.weights_.matrix(
+            plan_.weights_.declare(checkpoint_, {part, op.place.layer, e}));
       };
-      stage->experts.push_back({d_.gated ? get(Part::gate) : PackedMatrix{}, get(Part::up), get(Part::down)});
+      stage->experts.push_back(
+          {d_.gated ? get(Part::gate) : PackedMatrix{}, get(Part::up), get(Part::down)});
     }
     stage->modules.push_back(checkpoint_.weight(op.place).module);
     stages().push_back(std::move(stage));
@@ -187,8 +197,11 @@ class Compiler {
     const int64_t layer = op.place.layer;
     const LayerDescription& l = d_.layer[static_cast<size_t>(layer)];
     const int64_t store_layer = d_.decoder ? layer : 0;
-    row_stage().ops.push_back({.kind = RowOpKind::append, .a = rows(op.inputs[1]), .b = rows(op.inputs[2]),
-                               .heads = d_.kv_heads, .layer = store_layer});
+    row_stage().ops.push_back({.kind = RowOpKind::append,
+                               .a = rows(op.inputs[1]),
+                               .b = rows(op.inputs[2]),
+                               .heads = d_.kv_heads,
+                               .layer = store_layer});
     AttendShape s;
     s.layer = layer;
     s.store_layer = store_layer;
@@ -209,8 +222,8 @@ class Compiler {
     for (int64_t h = 0; d_.position == PositionKind::alibi && h < d_.heads; ++h) {
       s.slopes.push_back(static_cast<float>(alibi_slope(h, d_.heads) * d_.alibi_scale));
     }
-    stages().push_back(
-        std::make_unique<AttendStage>(std::move(s), rows(op.inputs[0]), allocate(op.output), &plan_.attend_));
+    stages().push_back(std::make_unique<AttendStage>(std::move(s), rows(op.inputs[0]),
+                                                     allocate(op.output), &plan_.attend_));
   }
 
   const RopeTable* rope(const LayerDescription& l) {
@@ -250,11 +263,21 @@ class Compiler {
         r.rope = rope(d_.layer[static_cast<size_t>(op.place.layer)]);
         r.interleaved = d_.rope_interleaved;
         break;
-      case OpKind::activate: r.kind = RowOpKind::activate; break;
-      case OpKind::gate: r.kind = RowOpKind::gate; break;
-      case OpKind::add: r.kind = RowOpKind::add; break;
-      case OpKind::softcap: r.kind = RowOpKind::softcap; break;
-      case OpKind::scale: r.kind = RowOpKind::scale; break;
+      case OpKind::activate:
+        r.kind = RowOpKind::activate;
+        break;
+      case OpKind::gate:
+        r.kind = RowOpKind::gate;
+        break;
+      case OpKind::add:
+        r.kind = RowOpKind::add;
+        break;
+      case OpKind::softcap:
+        r.kind = RowOpKind::softcap;
+        break;
+      case OpKind::scale:
+        r.kind = RowOpKind::scale;
+        break;
       case OpKind::add_position:
         r.kind = RowOpKind::add_position;
         r.weight = vector(checkpoint_.weight(op.place), "table", op.place);
@@ -264,8 +287,11 @@ class Compiler {
         r.kind = RowOpKind::add_row;
         r.weight = vector(checkpoint_.weight(op.place), "table", op.place);
         break;
-      case OpKind::take_wanted: r.kind = RowOpKind::take_wanted; break;
-      default: break;
+      case OpKind::take_wanted:
+        r.kind = RowOpKind::take_wanted;
+        break;
+      default:
+        break;
     }
     r.out = allocate(op.output);
     row_stage().ops.push_back(r);
@@ -273,12 +299,20 @@ class Compiler {
 
   void compile_op(const Op& op) {
     switch (op.kind) {
-      case OpKind::input: allocate(op.output); return;   // slot 0
-      case OpKind::linear: return compile_linear(op);
-      case OpKind::mixture: return compile_mixture(op);
-      case OpKind::attend: return compile_attend(op);
-      case OpKind::take_wanted: in_head_ = true; return compile_row(op);
-      default: return compile_row(op);
+      case OpKind::input:
+        allocate(op.output);
+        return;  // slot 0
+      case OpKind::linear:
+        return compile_linear(op);
+      case OpKind::mixture:
+        return compile_mixture(op);
+      case OpKind::attend:
+        return compile_attend(op);
+      case OpKind::take_wanted:
+        in_head_ = true;
+        return compile_row(op);
+      default:
+        return compile_row(op);
     }
   }
 
@@ -286,10 +320,10 @@ class Compiler {
   const ModelDescription& d_;
   const Checkpoint& checkpoint_;
   Graph graph_;
-  std::vector<int64_t> values_;      // slot of each value
+  std::vector<int64_t> values_;  // slot of each value
   std::vector<int64_t> last_use_;
   std::vector<int64_t> free_;
-  std::vector<int64_t> numbers_;     // of the weights, in the graph's order
+  std::vector<int64_t> numbers_;  // of the weights, in the graph's order
   size_t next_number_ = 0;
   std::vector<Value> tile_value_;
   Value linear_value_ = -1;
@@ -306,7 +340,8 @@ void Plan::reserve(int64_t rows, int64_t wanted) {
   if (rows <= rows_ && wanted <= wanted_) return;
   rows_ = std::max(rows, rows_);
   wanted_ = std::max(wanted, wanted_);
-  const int64_t padded_rows = round_up(rows_, kTileTokens), padded_wanted = round_up(wanted_, kTileTokens);
+  const int64_t padded_rows = round_up(rows_, kTileTokens),
+                padded_wanted = round_up(wanted_, kTileTokens);
   // First count, then hand out.
   int64_t at = 0;
   auto take = [&](int64_t bytes) {
@@ -332,7 +367,8 @@ void Plan::reserve(int64_t rows, int64_t wanted) {
       for (Tiles* t : {&m.gathered_tiles, &m.inner_tiles}) {
         place(*t, padded_rows / kTileTokens * t->tile_stride);
       }
-      for (auto* v : {&m.chosen, &m.members, &m.slot}) v->resize(static_cast<size_t>(padded_rows * description_.experts_used));
+      for (auto* v : {&m.chosen, &m.members, &m.slot})
+        v->resize(static_cast<size_t>(padded_rows * description_.experts_used));
       m.weight.resize(static_cast<size_t>(padded_rows * description_.experts_used));
     }
   };
@@ -356,13 +392,15 @@ namespace {
 
 void run_stages(const std::vector<std::unique_ptr<Stage>>& stages, const Chunk& chunk) {
   const auto grain = chunk.rows <= kTileTokens ? Pool::Grain::fine : Pool::Grain::coarse;
-  Pool::instance().run([&](int64_t thread, Team& team) {
-    Crew crew{thread, team};
-    for (const auto& stage : stages) {
-      stage->run(crew, chunk);
-      crew.barrier();
-    }
-  }, grain);
+  Pool::instance().run(
+      [&](int64_t thread, Team& team) {
+        Crew crew{thread, team};
+        for (const auto& stage : stages) {
+          stage->run(crew, chunk);
+          crew.barrier();
+        }
+      },
+      grain);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ class Plan {
   ModelDescription description_;
   Activations activations_;
   Weights weights_;
-  std::deque<Slot> slots_;          // stable addresses: stages point at their Rows
+  std::deque<Slot> slots_;  // stable addresses: stages point at their Rows
   std::deque<Tiles> tiles_;
   std::vector<int64_t> tile_columns_;
   std::vector<bool> tile_wanted_;

@@ -17,9 +17,9 @@ namespace tessera {
 // What a policy may want to know of the network before it serves it.
 struct Geometry {
   int64_t layers = 0, heads = 0, kv_heads = 0, head_width = 0;
-  int64_t context = 0;              // trained window
-  bool rotary = false;              // positions by rotation in every layer
-  bool windowed = false;            // some layer has a sliding window of its own
+  int64_t context = 0;    // trained window
+  bool rotary = false;    // positions by rotation in every layer
+  bool windowed = false;  // some layer has a sliding window of its own
 };
 
 // Entries begin .. end - 1 of the past, in order of arrival, seen from `query_position`.
@@ -31,9 +31,9 @@ struct Run {
 // One query of one layer and KV head.
 struct StepView {
   int64_t layer = 0, kv_head = 0;
-  int64_t index = 0;                // the query's own entry; entries up to index exist
-  int64_t position = 0;             // its position
-  std::span<const float> queries;   // [heads / kv_heads, head_width], rotated at `position`
+  int64_t index = 0;               // the query's own entry; entries up to index exist
+  int64_t position = 0;            // its position
+  std::span<const float> queries;  // [heads / kv_heads, head_width], rotated at `position`
 };
 
 class ContextPolicy {
@@ -51,8 +51,8 @@ class ContextPolicy {
   // include the query's own entry. May be called from several threads at once, for any order of
   // layers, heads and queries.
   virtual void select(const StepView& step, std::vector<Run>& runs) const = 0;
-  // Called after a batch: entries below `entries` exist. Fills `runs` with those that no later query
-  // will see (query_position is ignored); their memory is freed and they can never come back.
+  // Called after a batch: entries below `entries` exist. Fills `runs` with those that no later
+  // query will see (query_position is ignored); their memory is freed and they can never come back.
   virtual void evict(int64_t entries, std::vector<Run>& runs) const = 0;
 };
 

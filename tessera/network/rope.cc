@@ -15,7 +15,8 @@ double llama3(double frequency, const RopeScaling& s) {
   const double wavelength = kTau / frequency;
   if (wavelength > window / s.low_freq_factor) return frequency / s.factor;
   if (wavelength < window / s.high_freq_factor) return frequency;
-  const double kept = (window / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  const double kept =
+      (window / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
   return (1 - kept) * frequency / s.factor + kept * frequency;
 }
 
@@ -40,7 +41,7 @@ RopeTable::RopeTable(double theta, int64_t width, const RopeScaling& s, int64_t 
   }
   switch (s.kind) {
     case ScalingKind::none:
-    case ScalingKind::dynamic:   // plain inside the trained window, which longer texts do not leave
+    case ScalingKind::dynamic:  // plain inside the trained window, which longer texts do not leave
       break;
     case ScalingKind::linear:
       for (double& f : frequencies_) f /= s.factor;
@@ -70,8 +71,10 @@ RopeTable::RopeTable(double theta, int64_t width, const RopeScaling& s, int64_t 
       }
       const double stretch = static_cast<double>(context) / static_cast<double>(s.original_context);
       factor_ = s.attention_factor > 0 ? s.attention_factor
-                : stretch <= 1 ? 1
-                : std::sqrt(1 + std::log(stretch) / std::log(static_cast<double>(s.original_context)));
+                : stretch <= 1
+                    ? 1
+                    : std::sqrt(1 + std::log(stretch) /
+                                        std::log(static_cast<double>(s.original_context)));
       break;
     }
   }

@@ -9,8 +9,8 @@
 
 namespace tessera {
 
-// Angles of one kind of layer (base, scaling). Positions are added on demand by ensure(), which must
-// not run beside readers.
+// Angles of one kind of layer (base, scaling). Positions are added on demand by ensure(), which
+// must not run beside readers.
 class RopeTable {
  public:
   // width: rotated dimensions, even. `context`: the model's window.
@@ -26,7 +26,7 @@ class RopeTable {
   const std::vector<double>& frequencies() const { return frequencies_; }
 
  private:
-  std::vector<double> frequencies_;   // radians a position, [pairs]
+  std::vector<double> frequencies_;  // radians a position, [pairs]
   double factor_ = 1;
   std::vector<float> cosines_, sines_;
 };

@@ -17,7 +17,8 @@ void rotate_heads(const RowOp& op, const Chunk& chunk, int64_t r, float* out) {
 }
 
 void append_entry(const RowOp& op, const Chunk& chunk, int64_t r) {
-  const ChunkSegment& s = chunk.segments[static_cast<size_t>(chunk.segment_of[static_cast<size_t>(r)])];
+  const ChunkSegment& s =
+      chunk.segments[static_cast<size_t>(chunk.segment_of[static_cast<size_t>(r)])];
   const int64_t head_width = op.a->width / op.heads;
   for (int64_t h = 0; h < op.heads; ++h) {
     s.store->write(op.layer, h, chunk.entry[static_cast<size_t>(r)], op.a->row(r) + h * head_width,
@@ -30,7 +31,8 @@ void run_row(const Kernels& k, const RowOp& op, const Chunk& chunk, int64_t r) {
   const float* a = op.a->row(r);
   float* out = op.out ? op.out->row(r) : nullptr;
   switch (op.kind) {
-    case RowOpKind::rms_norm: return k.rms_norm(a, op.weight, op.epsilon, op.offset, n, out);
+    case RowOpKind::rms_norm:
+      return k.rms_norm(a, op.weight, op.epsilon, op.offset, n, out);
     case RowOpKind::layer_norm:
       return k.layer_norm(a, op.weight, op.bias, op.epsilon, op.offset, n, out);
     case RowOpKind::head_norm: {
@@ -40,11 +42,16 @@ void run_row(const Kernels& k, const RowOp& op, const Chunk& chunk, int64_t r) {
       }
       return;
     }
-    case RowOpKind::rotate: return rotate_heads(op, chunk, r, out);
-    case RowOpKind::activate: return k.activate(op.activation, a, n, out);
-    case RowOpKind::gate: return k.gate(op.activation, a, op.b->row(r), n, out);
-    case RowOpKind::add: return k.add_scaled(a, op.b->row(r), op.scale, n, out);
-    case RowOpKind::softcap: return k.softcap(a, op.scale, n, out);
+    case RowOpKind::rotate:
+      return rotate_heads(op, chunk, r, out);
+    case RowOpKind::activate:
+      return k.activate(op.activation, a, n, out);
+    case RowOpKind::gate:
+      return k.gate(op.activation, a, op.b->row(r), n, out);
+    case RowOpKind::add:
+      return k.add_scaled(a, op.b->row(r), op.scale, n, out);
+    case RowOpKind::softcap:
+      return k.softcap(a, op.scale, n, out);
     case RowOpKind::scale:
       for (int64_t i = 0; i < n; ++i) out[i] = a[i] * op.scale;
       return;
@@ -52,12 +59,16 @@ void run_row(const Kernels& k, const RowOp& op, const Chunk& chunk, int64_t r) {
       const int64_t p = chunk.position[static_cast<size_t>(r)] + op.position_offset;
       return k.add_scaled(a, op.weight + p * n, 1, n, out);
     }
-    case RowOpKind::add_row: return k.add_scaled(a, op.weight, 1, n, out);
+    case RowOpKind::add_row:
+      return k.add_scaled(a, op.weight, 1, n, out);
     case RowOpKind::take_wanted:
-      std::memcpy(out, op.a->row(chunk.wanted[static_cast<size_t>(r)]), static_cast<size_t>(n) * sizeof(float));
+      std::memcpy(out, op.a->row(chunk.wanted[static_cast<size_t>(r)]),
+                  static_cast<size_t>(n) * sizeof(float));
       return;
-    case RowOpKind::append: return append_entry(op, chunk, r);
-    case RowOpKind::quantise: return;   // by tiles, below
+    case RowOpKind::append:
+      return append_entry(op, chunk, r);
+    case RowOpKind::quantise:
+      return;  // by tiles, below
   }
 }
 

@@ -11,8 +11,20 @@
 namespace tessera {
 
 enum class RowOpKind : uint8_t {
-  rms_norm, layer_norm, head_norm, rotate, activate, gate, add, softcap, scale,
-  add_position, add_row, take_wanted, quantise, append,
+  rms_norm,
+  layer_norm,
+  head_norm,
+  rotate,
+  activate,
+  gate,
+  add,
+  softcap,
+  scale,
+  add_position,
+  add_row,
+  take_wanted,
+  quantise,
+  append,
 };
 
 struct RowOp {
@@ -20,7 +32,7 @@ struct RowOp {
   const Rows* a = nullptr;
   const Rows* b = nullptr;
   Rows* out = nullptr;
-  const float* weight = nullptr;        // norms; table of add_row and add_position [rows, width]
+  const float* weight = nullptr;  // norms; table of add_row and add_position [rows, width]
   const float* bias = nullptr;
   float epsilon = 0, offset = 0, scale = 1;
   Activation activation = Activation::silu;
@@ -28,7 +40,7 @@ struct RowOp {
   const RopeTable* rope = nullptr;
   bool interleaved = false;
   int64_t position_offset = 0;
-  Tiles* tiles = nullptr;               // quantise
+  Tiles* tiles = nullptr;  // quantise
 };
 
 class RowStage final : public Stage {
@@ -39,7 +51,7 @@ class RowStage final : public Stage {
   std::vector<RowOp> ops;
 
  private:
-  bool wanted_;   // runs over the wanted rows, not over all
+  bool wanted_;  // runs over the wanted rows, not over all
 };
 
 }  // namespace tessera

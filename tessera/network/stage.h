@@ -18,9 +18,9 @@ namespace tessera {
 
 // Rows of activations. The memory may move between batches, when more rows are asked for.
 struct Rows {
-  float* data = nullptr;    // [rows, stride]
+  float* data = nullptr;  // [rows, stride]
   int64_t width = 0;
-  int64_t stride = 0;       // width rounded up to 16, plus 16: rows must not share cache sets
+  int64_t stride = 0;  // width rounded up to 16, plus 16: rows must not share cache sets
   float* row(int64_t r) const { return data + r * stride; }
 };
 
@@ -34,29 +34,30 @@ struct Tiles {
 // One sequence's share of a chunk.
 struct ChunkSegment {
   KvStore* store = nullptr;
-  const ContextPolicy* policy = nullptr;   // null: everything before it (decoders), all rows (encoders)
+  const ContextPolicy* policy =
+      nullptr;  // null: everything before it (decoders), all rows (encoders)
   PastCounters* counters = nullptr;
-  int64_t first_row = 0, rows = 0;         // within the chunk
-  int64_t first_entry = 0;                 // entry of the store that row first_row becomes
-  std::span<const int32_t> parents;        // of these rows, as Segment::parents; empty: a chain
-  bool sees_all = false;                   // encoders: every row sees every row
+  int64_t first_row = 0, rows = 0;   // within the chunk
+  int64_t first_entry = 0;           // entry of the store that row first_row becomes
+  std::span<const int32_t> parents;  // of these rows, as Segment::parents; empty: a chain
+  bool sees_all = false;             // encoders: every row sees every row
 };
 
 // The rows that one run of the stages computes.
 struct Chunk {
   int64_t rows = 0;
   std::span<const ChunkSegment> segments;
-  std::span<const int32_t> segment_of;     // [rows]
-  std::span<const int64_t> entry;          // [rows]
-  std::span<const int32_t> position;       // [rows]
-  std::span<const int32_t> wanted;         // rows whose results are wanted, for the head's stages
+  std::span<const int32_t> segment_of;  // [rows]
+  std::span<const int64_t> entry;       // [rows]
+  std::span<const int32_t> position;    // [rows]
+  std::span<const int32_t> wanted;      // rows whose results are wanted, for the head's stages
 };
 
 // One thread's view of a run.
 struct Crew {
   int64_t thread;
   Team& team;
-  int64_t phase = 0;        // barriers passed
+  int64_t phase = 0;  // barriers passed
 
   void barrier() {
     team.barrier();

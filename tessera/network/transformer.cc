@@ -1,6 +1,6 @@
-#include "tessera/network/graph.h"
-
 #include <utility>
+
+#include "tessera/network/graph.h"
 
 namespace tessera {
 namespace {
@@ -18,14 +18,18 @@ class Builder {
     return append({.kind = OpKind::norm, .place = place, .inputs = {x}}, width(x));
   }
   Value head_norm(Place place, Value x, int64_t heads) {
-    return append({.kind = OpKind::head_norm, .place = place, .inputs = {x}, .heads = heads}, width(x));
-  }
-  Value rotate(int64_t layer, Value x, int64_t heads) {
-    return append({.kind = OpKind::rotate, .place = {Part::query, layer}, .inputs = {x}, .heads = heads},
+    return append({.kind = OpKind::head_norm, .place = place, .inputs = {x}, .heads = heads},
                   width(x));
   }
+  Value rotate(int64_t layer, Value x, int64_t heads) {
+    return append(
+        {.kind = OpKind::rotate, .place = {Part::query, layer}, .inputs = {x}, .heads = heads},
+        width(x));
+  }
   Value attend(int64_t layer, Value q, Value k, Value v) {
-    return append({.kind = OpKind::attend, .place = {Part::query, layer}, .inputs = {q, k, v},
+    return append({.kind = OpKind::attend,
+                   .place = {Part::query, layer},
+                   .inputs = {q, k, v},
                    .heads = d_.heads},
                   width(q));
   }
@@ -45,11 +49,15 @@ class Builder {
     return append({.kind = kind, .place = {.part = table}, .inputs = {x}}, width(x));
   }
   Value mixture(int64_t layer, Value x) {
-    return append({.kind = OpKind::mixture, .place = {Part::router, layer}, .inputs = {x},
+    return append({.kind = OpKind::mixture,
+                   .place = {Part::router, layer},
+                   .inputs = {x},
                    .activation = d_.activation},
                   width(x));
   }
-  Value take_wanted(Value x) { return append({.kind = OpKind::take_wanted, .inputs = {x}}, width(x)); }
+  Value take_wanted(Value x) {
+    return append({.kind = OpKind::take_wanted, .inputs = {x}}, width(x));
+  }
 
   int64_t width(Value v) const { return graph_.width[static_cast<size_t>(v)]; }
   Graph finish(Value hidden, Value logits) {

@@ -24,7 +24,8 @@ void pack(const Parameter& p, Packing packing, int64_t group, std::byte* out,
     const std::byte* rows[kGroupRows];
     const int64_t row_bytes = bytes_of(p.type, p.columns);
     for (int64_t r = 0; r < count; ++r) {
-      const int64_t stored = p.row_map.empty() ? first + r : p.row_map[static_cast<size_t>(first + r)];
+      const int64_t stored =
+          p.row_map.empty() ? first + r : p.row_map[static_cast<size_t>(first + r)];
       rows[r] = p.data.data() + stored * row_bytes;
     }
     pack_group(p.type, packing, {rows, static_cast<size_t>(count)}, p.columns, out);
@@ -66,15 +67,16 @@ void Weights::load(const Checkpoint& checkpoint) {
     bytes += (packed_bytes(e.matrix.packing, e.matrix.rows, e.matrix.columns) + 63) / 64 * 64;
   }
   buffer_ = BigBuffer(bytes);
-  for (size_t i = 0; i < entries_.size(); ++i) entries_[i].matrix.data = buffer_.data() + offsets[i];
+  for (size_t i = 0; i < entries_.size(); ++i)
+    entries_[i].matrix.data = buffer_.data() + offsets[i];
   std::atomic<size_t> next{0};
   Pool::instance().run([&](int64_t, Team&) {
     std::vector<float> scratch;
     for (size_t i; (i = next++) < entries_.size();) {
       const Entry& e = entries_[i];
       for (int64_t g = 0; g < e.matrix.groups(); ++g) {
-        pack(e.parameter, e.matrix.packing, g, buffer_.data() + offsets[i] + g * e.matrix.group_bytes(),
-             scratch);
+        pack(e.parameter, e.matrix.packing, g,
+             buffer_.data() + offsets[i] + g * e.matrix.group_bytes(), scratch);
       }
       checkpoint.release(e.parameter);
     }

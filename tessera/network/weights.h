@@ -25,7 +25,9 @@ class Weights {
   // Allocates and packs everything that was declared, with the pool's threads, and releases the
   // file's pages. Throws Error naming a tensor with values that are not finite.
   void load(const Checkpoint& checkpoint);
-  const PackedMatrix& matrix(int64_t number) const { return entries_[static_cast<size_t>(number)].matrix; }
+  const PackedMatrix& matrix(int64_t number) const {
+    return entries_[static_cast<size_t>(number)].matrix;
+  }
   const std::string& module(int64_t number) const {
     return entries_[static_cast<size_t>(number)].parameter.module;
   }

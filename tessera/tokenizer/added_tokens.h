@@ -34,8 +34,8 @@ class AddedTokenMatcher {
   // Which tokens to look for; empty contents are never found.
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens = {});
   // Appends the parts of text[part] in order. Special tokens stay text where `special` says no.
-  void split(std::string_view text, ByteRange part,
-             const std::function<bool(ByteRange)>& special, std::vector<AddedMatch>& out) const;
+  void split(std::string_view text, ByteRange part, const std::function<bool(ByteRange)>& special,
+             std::vector<AddedMatch>& out) const;
   bool empty() const { return tokens_.empty(); }
 
  private:

@@ -63,10 +63,7 @@ class BytePairModel : public Model {
         pairs_(merges.size()),
         control_(std::move(control)),
         options_(std::move(options)) {
-    for (size_t rank = 0; rank < merges.size(); ++rank) {
-      const BpeMerge& m = merges[rank];
-      pairs_.set(m.left, m.right, {static_cast<uint32_t>(rank), m.result});
-    }
+    for (const BpeMerge& m : merges) pairs_.set(m.left, m.right, {m.rank, m.result});
     single_.fill(-1);
     fallback_.fill(-1);
     for (size_t b = 0; b < 256; ++b) {
@@ -138,6 +135,12 @@ class BytePairModel : public Model {
     bool waiting = false;
     ModelToken unknown{};
     for (uint32_t at = 0; at < piece.size();) {
+      if (const uint32_t whole = whole_at(piece.substr(at)); whole > 0) {
+        if (std::exchange(waiting, false)) out.push_back(unknown);
+        out.push_back({options_.whole.find(piece.substr(at, whole)), at, at + whole});
+        at += whole;
+        continue;
+      }
       uint32_t length = options_.reading == Reading::byte_level ? 1 : unit_at(piece, at).length;
       std::string_view text = piece.substr(at, length);
       const uint32_t end = at + length;
@@ -157,6 +160,16 @@ class BytePairModel : public Model {
       at = end;
     }
     if (waiting) out.push_back(unknown);
+  }
+
+  // Length of the longest token that is never cut at the front of `text`; 0: none is there.
+  uint32_t whole_at(std::string_view text) const {
+    for (size_t n = std::min(options_.whole.longest(), text.size()); n > 0; --n) {
+      if (options_.whole.has_length(n) && options_.whole.find(text.substr(0, n)) >= 0) {
+        return static_cast<uint32_t>(n);
+      }
+    }
+    return 0;
   }
 
   bool fall_back(std::string_view text, uint32_t at, bool allow_control,

@@ -10,6 +10,7 @@ namespace tessera {
 
 struct BpeMerge {
   TokenId left, right, result;
+  uint32_t rank;  // lower ones are applied first; of equal ones the leftmost
 };
 
 struct BpeOptions {
@@ -20,10 +21,11 @@ struct BpeOptions {
   bool ignore_merges = false;       // a piece that is a token is that token
   std::string continuing_prefix;    // in front of every symbol but a piece's first
   std::string end_suffix;           // behind a piece's last symbol
+  PieceTable whole = {};            // tokens that are found first, longest first, and never join
 };
 
-// `pieces`: bytes (reading byte_level) or characters of each token to its id. Merges come in the
-// order in which they are applied; of two for one pair the last counts.
+// `pieces`: bytes (reading byte_level) or characters of each token to its id. Of two merges for one
+// pair the last counts.
 // `control[id]`: tokens that content must not yield.
 // Cost: O(n log n) for a piece of n symbols, whatever they are.
 std::unique_ptr<Model> byte_pair_model(PieceTable pieces, const std::vector<BpeMerge>& merges,

@@ -13,12 +13,15 @@
 #include "tessera/tokenizer/normalisers.h"
 #include "tessera/tokenizer/pipeline.h"
 #include "tessera/tokenizer/pre_tokenizers.h"
+#include "tessera/tokenizer/sentence_piece.h"
 #include "tessera/tokenizer/word_piece.h"
 
 namespace tessera {
 namespace {
 
 constexpr std::string_view kWordMark = "\xE2\x96\x81";
+constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kRemedy = "Name the model's own tokenizer: --tokenizer tokenizer.json.";
 
 // The numbers of tokenizer.ggml.token_type.
@@ -31,13 +34,14 @@ class GgufReader {
   std::shared_ptr<const Tokenizer> read() {
     auto model = file_.string("tokenizer.ggml.model");
     if (!model) refuse("tokenizer.ggml.model", "is missing", kRemedy);
+    if (*model == "llama") return read_scored_pieces();
     read_tokens();
     if (*model == "gpt2") {
       read_byte_pairs();
     } else if (*model == "bert") {
       read_word_pieces();
     } else {
-      refuse("tokenizer.ggml.model", shown(*model) + " is not supported; gpt2 and bert are",
+      refuse("tokenizer.ggml.model", shown(*model) + " is not supported; gpt2, llama and bert are",
              kRemedy);
     }
     parts_.added = std::move(added_);
@@ -51,17 +55,47 @@ class GgufReader {
   }
   VocabularyTable& vocabulary() { return *parts_.vocabulary; }
 
-  void read_tokens() {
-    constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
-    constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
+  // Throws unless a column has an entry for each token, or none at all.
+  void same_length(std::string_view key, size_t entries) const {
+    if (entries == tokens_.size()) return;
+    refuse(key, "has " + std::to_string(entries) + " entries for " +
+                    std::to_string(tokens_.size()) + " tokens");
+  }
+
+  void read_columns() {
     tokens_ = file_.strings(kTokens);
     types_ = file_.integers(kTypes);
     if (tokens_.empty()) refuse(kTokens, "is missing or empty", kRemedy);
     if (types_.empty()) types_.assign(tokens_.size(), kNormal);
-    if (types_.size() != tokens_.size()) {
-      refuse(kTypes, "has " + std::to_string(types_.size()) + " entries for " +
-                         std::to_string(tokens_.size()) + " tokens");
+    same_length(kTypes, types_.size());
+  }
+
+  // SentencePiece's byte pairs: scores instead of merges, spaces written U+2581.
+  std::shared_ptr<const Tokenizer> read_scored_pieces() {
+    constexpr std::string_view kScores = "tokenizer.ggml.scores";
+    read_columns();
+    const std::vector<float> scores = file_.numbers(kScores);
+    same_length(kScores, scores.size());
+    std::vector<ScoredPiece> pieces;
+    pieces.reserve(tokens_.size());
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      const bool known = types_[i] >= kNormal && types_[i] <= kByte;
+      pieces.push_back(
+          {tokens_[i], scores[i], known ? static_cast<PieceType>(types_[i]) : PieceType::normal});
     }
+    SentencePieceOptions options;
+    options.dummy_prefix = file_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+    options.user_defined_in_raw_text = options.library_parses_control = true;
+    options.adds_bos = file_.boolean("tokenizer.ggml.add_bos_token").value_or(true);
+    options.adds_eos = file_.boolean("tokenizer.ggml.add_eos_token").value_or(false);
+    options.bos = special("bos");
+    options.eos = special("eos");
+    options.unknown = special("unknown");
+    return make_scored_bpe(pieces, options, file_.path());
+  }
+
+  void read_tokens() {
+    read_columns();
     parts_.vocabulary = std::make_unique<VocabularyTable>(static_cast<int64_t>(tokens_.size()));
     control_.resize(tokens_.size());
     for (size_t i = 0; i < tokens_.size(); ++i) {
@@ -102,9 +136,9 @@ class GgufReader {
     std::string key = "tokenizer.ggml." + name + "_token_id";
     auto id = file_.integer(key);
     if (!id) return std::nullopt;
-    if (*id < 0 || *id >= vocabulary().size()) {
-      refuse(key, "is " + std::to_string(*id) + ", outside the " +
-                      std::to_string(vocabulary().size()) + " ids of the vocabulary");
+    if (*id < 0 || *id >= static_cast<int64_t>(tokens_.size())) {
+      refuse(key, "is " + std::to_string(*id) + ", outside the " + std::to_string(tokens_.size()) +
+                      " ids of the vocabulary");
     }
     return static_cast<TokenId>(*id);
   }
@@ -180,7 +214,7 @@ class GgufReader {
       TokenId left_id = id(left), right_id = id(right);
       both.assign(left);
       both.append(right);
-      merges.push_back({left_id, right_id, id(both)});
+      merges.push_back({left_id, right_id, id(both), static_cast<uint32_t>(i)});
     }
     return merges;
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,19 @@ class Model {
 // What the file puts around a text.
 struct TextTemplate {
   std::vector<TokenId> before, after;
+};
+
+// How long the file wants one text's encoding to be; EncodeOptions::file_lengths asks for it.
+struct LengthRules {
+  std::optional<int64_t> longest;  // tokens, template included
+  bool cut_front = false;          // whether the first tokens go, not the last
+  struct Padding {
+    TokenId id = 0;
+    int64_t least = 0;     // tokens, template included
+    int64_t multiple = 1;  // the length becomes a multiple of it
+    bool front = false;
+  };
+  std::optional<Padding> padding;
 };
 
 // Turns the pieces of tokens into text, as the file's decoder says.

@@ -1,6 +1,7 @@
 #include "tessera/tokenizer/pipeline.h"
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <utility>
 
@@ -68,6 +69,7 @@ class Pipeline : public Tokenizer {
   std::optional<TokenId> bos() const override { return parts_.bos; }
   std::optional<TokenId> eos() const override { return parts_.eos; }
   bool adds_bos() const override { return parts_.adds_bos; }
+  bool library_parses_control() const override { return parts_.library_parses_control; }
   std::string summary() const override {
     return parts_.model->name() + ", " + thousands(parts_.vocabulary->size()) + " tokens";
   }
@@ -77,6 +79,7 @@ class Pipeline : public Tokenizer {
     out.ids.reserve(text.size() / 4 + 8);
     out.spans.reserve(text.size() / 4 + 8);
     if (options.add_template) frame(parts_.frame.before, 0, out);
+    const size_t first = out.ids.size();
     auto scratch = pool_.take();
     int32_t piece = 0;
     scratch->raw.clear();
@@ -90,7 +93,9 @@ class Pipeline : public Tokenizer {
       }
     }
     pool_.give(std::move(scratch));
+    shorten(options, first, out);
     if (options.add_template) frame(parts_.frame.after, static_cast<int64_t>(text.size()), out);
+    if (options.file_lengths) pad(static_cast<int64_t>(text.size()), out);
     return out;
   }
 
@@ -150,8 +155,7 @@ class Pipeline : public Tokenizer {
 
   static void add(TokenId id, ByteSpan span, int32_t piece, const EncodeOptions& options,
                   Encoding& out) {
-    append(id, span, piece,
-           in_content(span, options) ? TokenOrigin::content : options.origin, out);
+    append(id, span, piece, in_content(span, options) ? TokenOrigin::content : options.origin, out);
   }
   static void append(TokenId id, ByteSpan span, int32_t piece, TokenOrigin origin, Encoding& out) {
     out.ids.push_back(id);
@@ -162,6 +166,45 @@ class Pipeline : public Tokenizer {
 
   static void frame(const std::vector<TokenId>& ids, int64_t at, Encoding& out) {
     for (TokenId id : ids) append(id, {at, at}, -1, TokenOrigin::template_text, out);
+  }
+
+  // Cuts the text's own tokens, which begin at `first`; those of the template are counted, not cut.
+  void shorten(const EncodeOptions& options, size_t first, Encoding& out) const {
+    const LengthRules& rules = parts_.lengths;
+    int64_t longest = options.longest > 0 ? options.longest : std::numeric_limits<int64_t>::max();
+    if (options.file_lengths && rules.longest) longest = std::min(longest, *rules.longest);
+    const size_t around =
+        options.add_template ? parts_.frame.before.size() + parts_.frame.after.size() : 0;
+    const auto room =
+        static_cast<size_t>(std::max<int64_t>(0, longest - static_cast<int64_t>(around)));
+    if (out.ids.size() - first <= room) return;
+    const bool front = options.file_lengths && rules.cut_front;
+    auto keep = [&](auto& values) {
+      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+      const auto count = static_cast<std::ptrdiff_t>(room);
+      front ? values.erase(begin, values.end() - count) : values.erase(begin + count, values.end());
+    };
+    keep(out.ids);
+    keep(out.spans);
+    keep(out.pre_tokens);
+    keep(out.origins);
+  }
+
+  void pad(int64_t end, Encoding& out) const {
+    if (!parts_.lengths.padding) return;
+    const auto& rule = *parts_.lengths.padding;
+    const auto held = static_cast<int64_t>(out.ids.size());
+    int64_t wanted = std::max(held, rule.least);
+    wanted = (wanted + rule.multiple - 1) / rule.multiple * rule.multiple;
+    const auto missing = static_cast<size_t>(wanted - held);
+    const int64_t at = rule.front ? 0 : end;
+    auto put = [&](auto& values, const auto& value) {
+      values.insert(rule.front ? values.begin() : values.end(), missing, value);
+    };
+    put(out.ids, rule.id);
+    put(out.spans, ByteSpan{at, at});
+    put(out.pre_tokens, int32_t{-1});
+    put(out.origins, TokenOrigin::template_text);
   }
 
   // A stretch of text between added tokens of the raw text.
@@ -179,7 +222,9 @@ class Pipeline : public Tokenizer {
       return encode_pieces(tokens, options, scratch, piece, out);
     }
     scratch.inner.clear();
-    const auto special = [&](ByteRange r) { return may_be_special(span_of(tokens.text, r), options); };
+    const auto special = [&](ByteRange r) {
+      return may_be_special(span_of(tokens.text, r), options);
+    };
     normalised_.split(tokens.text.text(), {0, size}, special, scratch.inner);
     for (const AddedMatch& part : scratch.inner) {
       if (part.id >= 0) {

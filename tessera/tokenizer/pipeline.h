@@ -19,9 +19,11 @@ struct PipelineParts {
   std::unique_ptr<PreTokenizer> pre_tokenizer;  // may be null: the text is one piece
   std::unique_ptr<Model> model;
   TextTemplate frame;
+  LengthRules lengths;
   std::unique_ptr<Decoder> decoder;  // null: pieces are joined by bytes()
   std::optional<TokenId> bos, eos;
   bool adds_bos = false;
+  bool library_parses_control = true;
 };
 
 std::shared_ptr<const Tokenizer> make_tokenizer(PipelineParts parts);

@@ -53,6 +53,10 @@ class Vocabulary {
 struct EncodeOptions {
   bool add_template = true;      // BOS, [CLS] .. [SEP]: what the file's post-processor adds
   bool special_in_text = false;  // control tokens written in the text become control ids
+  // The text's tokens are cut to what the file's `truncation` says, then its `padding` is added.
+  bool file_lengths = false;
+  // The text's last tokens are cut so that at most so many remain, template included; 0: never.
+  int64_t longest = 0;
   TokenOrigin origin = TokenOrigin::content;
   // Ascending ranges of the text that a person wrote, within a text that a template wrote: there
   // control tokens stay text whatever special_in_text says, and origins are content.
@@ -86,6 +90,8 @@ class Tokenizer {
   virtual std::optional<TokenId> eos() const = 0;
   // Whether the file asks for BOS in front of every text.
   virtual bool adds_bos() const = 0;
+  // Whether the format's own library finds control tokens in a plain text unless told otherwise.
+  virtual bool library_parses_control() const { return true; }
   // "byte-level BPE, 49,152 tokens": for people.
   virtual std::string summary() const = 0;
 };

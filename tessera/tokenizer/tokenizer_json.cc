@@ -37,6 +37,7 @@ class Reader {
     if (auto json = top_.find("post_processor")) {
       parts_.frame = read_post_processor(*json, vocabulary().size());
     }
+    parts_.lengths = read_length_rules(top_, vocabulary().size());
     if (!parts_.frame.before.empty()) parts_.bos = parts_.frame.before.front();
     if (!parts_.frame.after.empty()) parts_.eos = parts_.frame.after.back();
     parts_.adds_bos = parts_.bos.has_value();
@@ -307,7 +308,7 @@ class Reader {
       if (right.size() < prefix) json.item(element, index).refuse("lacks the prefix");
       both.assign(left);
       both.append(right.substr(prefix));
-      merges.push_back({left_id, right_id, id(both)});
+      merges.push_back({left_id, right_id, id(both), static_cast<uint32_t>(merges.size())});
       ++index;
     }
     return merges;

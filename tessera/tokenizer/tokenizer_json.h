@@ -13,6 +13,9 @@ std::unique_ptr<Normaliser> read_normaliser(const JsonValue& json);
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json);
 std::unique_ptr<Decoder> read_decoder(const JsonValue& json);
 
+// The top's `truncation` and `padding`; ids lie below `vocabulary_size`.
+LengthRules read_length_rules(const JsonValue& top, int64_t vocabulary_size);
+
 // What is put around one text; its ids lie below `vocabulary_size`.
 TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size);
 

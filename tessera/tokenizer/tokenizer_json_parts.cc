@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "tessera/text/utf8.h"
@@ -269,6 +270,74 @@ TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size)
   }
   if (!seen_text) json.require("single").refuse("has no place for the text");
   return frame;
+}
+
+namespace {
+
+// Padding beyond this would be memory that a few bytes of a file ask for.
+constexpr int64_t kMostPadding = 1 << 20;
+
+bool at_front(const JsonValue& json) {
+  const std::string direction = json.text("direction", "Right");
+  if (direction != "Left" && direction != "Right") {
+    json.require("direction").refuse("is " + shown(direction) + ", neither Left nor Right");
+  }
+  return direction == "Left";
+}
+
+int64_t padding_size(const JsonValue& json, int64_t least) {
+  const int64_t size = json.as_integer();
+  if (size < least || size > kMostPadding) {
+    json.refuse("is outside " + std::to_string(least) + " to " + std::to_string(kMostPadding));
+  }
+  return size;
+}
+
+LengthRules::Padding read_padding(const JsonValue& json, int64_t vocabulary_size) {
+  json.only({"strategy", "direction", "pad_to_multiple_of", "pad_id", "pad_type_id", "pad_token"});
+  LengthRules::Padding out;
+  out.front = at_front(json);
+  const int64_t id = json.integer("pad_id", 0);
+  if (id < 0 || id >= vocabulary_size) {
+    json.require("pad_id").refuse("is " + std::to_string(id) + "; the vocabulary has " +
+                                  std::to_string(vocabulary_size) + " ids");
+  }
+  out.id = static_cast<TokenId>(id);
+  if (auto multiple = json.find("pad_to_multiple_of")) {
+    out.multiple = std::max<int64_t>(1, padding_size(*multiple, 0));
+  }
+  // One text is its batch's longest.
+  const JsonValue strategy = json.require("strategy");
+  if (strategy.is_string()) {
+    if (strategy.as_text() != "BatchLongest") {
+      strategy.refuse("is " + shown(strategy.as_text()) + ", neither BatchLongest nor Fixed");
+    }
+  } else {
+    strategy.only({"Fixed"});
+    out.least = padding_size(strategy.require("Fixed"), 0);
+  }
+  return out;
+}
+
+}  // namespace
+
+LengthRules read_length_rules(const JsonValue& top, int64_t vocabulary_size) {
+  LengthRules out;
+  if (auto json = top.find("truncation")) {
+    json->only({"direction", "max_length", "strategy", "stride"});
+    out.cut_front = at_front(*json);
+    const std::string strategy = json->text("strategy", "LongestFirst");
+    if (strategy != "LongestFirst" && strategy != "OnlyFirst") {
+      json->require("strategy")
+          .refuse("is " + shown(strategy) +
+                  "; of one text LongestFirst and OnlyFirst can be followed");
+    }
+    const int64_t longest = json->require("max_length").as_integer();
+    if (longest < 0) json->require("max_length").refuse("is negative");
+    out.longest = longest;
+  }
+  if (auto json = top.find("padding")) out.padding = read_padding(*json, vocabulary_size);
+  return out;
 }
 
 }  // namespace tessera

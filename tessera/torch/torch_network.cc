@@ -12,12 +12,18 @@ namespace {
 
 at::Tensor activation(Activation kind, const at::Tensor& x) {
   switch (kind) {
-    case Activation::gelu: return at::gelu(x);
-    case Activation::gelu_tanh: return at::gelu(x, "tanh");
-    case Activation::silu: return at::silu(x);
-    case Activation::relu: return at::relu(x);
-    case Activation::relu_squared: return at::relu(x).square();
-    case Activation::quick_gelu: return x * at::sigmoid(1.702 * x);
+    case Activation::gelu:
+      return at::gelu(x);
+    case Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::relu_squared:
+      return at::relu(x).square();
+    case Activation::quick_gelu:
+      return x * at::sigmoid(1.702 * x);
   }
   return x;
 }
@@ -35,11 +41,17 @@ auto translated(const char* where, Call call) {
 }  // namespace
 
 TorchPast::TorchPast(int64_t layers, std::unique_ptr<ContextPolicy> policy)
-    : policy_(std::move(policy)), keys_(static_cast<size_t>(layers)), values_(static_cast<size_t>(layers)) {}
+    : policy_(std::move(policy)),
+      keys_(static_cast<size_t>(layers)),
+      values_(static_cast<size_t>(layers)) {}
 
 TorchPast::TorchPast(const TorchPast& other)
-    : Past(), length_(other.length_), policy_(other.policy_->clone()), keys_(other.keys_),
-      values_(other.values_), counted_(other.counted_) {}
+    : Past(),
+      length_(other.length_),
+      policy_(other.policy_->clone()),
+      keys_(other.keys_),
+      values_(other.values_),
+      counted_(other.counted_) {}
 
 void TorchPast::truncate(int64_t length) {
   length_ = length;
@@ -62,10 +74,14 @@ PastCounters TorchPast::counters() const {
 }
 
 TorchNetwork::TorchNetwork(const ModelFiles& model, const std::string& device)
-    : description_(model.description), checkpoint_(model.checkpoint), graph_(transformer(model.description)),
+    : description_(model.description),
+      checkpoint_(model.checkpoint),
+      graph_(transformer(model.description)),
       device_(translated("--device", [&] { return at::Device(device); })) {
   const ModelDescription& d = description_;
-  geometry_ = {d.layers, d.heads, d.kv_heads, d.head_width, d.context, d.position == PositionKind::rope, false};
+  geometry_ = {d.layers,     d.heads,   d.kv_heads,
+               d.head_width, d.context, d.position == PositionKind::rope,
+               false};
   for (const LayerDescription& l : d.layer) {
     geometry_.rotary = geometry_.rotary && l.rotary;
     geometry_.windowed = geometry_.windowed || l.window > 0;
@@ -78,7 +94,9 @@ TorchNetwork::TorchNetwork(const ModelFiles& model, const std::string& device)
         case OpKind::norm:
         case OpKind::head_norm:
         case OpKind::add_position:
-        case OpKind::add_row: load(op.place); break;
+        case OpKind::add_row:
+          load(op.place);
+          break;
         case OpKind::mixture:
           load(op.place);
           for (int64_t e = 0; e < d.experts; ++e) {
@@ -87,7 +105,8 @@ TorchNetwork::TorchNetwork(const ModelFiles& model, const std::string& device)
             load({Part::down, op.place.layer, e});
           }
           break;
-        default: break;
+        default:
+          break;
       }
     }
     return 0;
@@ -99,13 +118,17 @@ void TorchNetwork::load(const Place& place) {
   if (weights_.count(key)) return;
   auto tensor = [&](const Parameter& p, bool matrix) {
     const std::vector<float> values = read_all(p);
-    at::Tensor t = at::empty(matrix ? std::vector<int64_t>{p.rows, p.columns} : std::vector<int64_t>{p.rows * p.columns}, at::kFloat);
+    at::Tensor t = at::empty(
+        matrix ? std::vector<int64_t>{p.rows, p.columns} : std::vector<int64_t>{p.rows * p.columns},
+        at::kFloat);
     std::memcpy(t.data_ptr<float>(), values.data(), values.size() * sizeof(float));
     return t.to(device_);
   };
   const bool norm = place.part == Part::query_norm || place.part == Part::key_norm;
   const Parameter w = checkpoint_->weight(place), b = checkpoint_->bias(place);
-  if (!w.present()) throw Error("model", "lacks a parameter that its description asks for", "The file is not complete.");
+  if (!w.present())
+    throw Error("model", "lacks a parameter that its description asks for",
+                "The file is not complete.");
   weights_[key] = tensor(w, !norm && w.rows > 1);
   if (b.present()) biases_[key] = tensor(b, false);
   auto name = [&](const std::string& suffix) {
@@ -117,7 +140,9 @@ void TorchNetwork::load(const Place& place) {
   if (b.present()) by_name_[name(".bias")] = biases_[key];
 }
 
-at::Tensor TorchNetwork::weight(const Place& p) { return weights_.at({static_cast<int>(p.part), p.layer, p.expert}); }
+at::Tensor TorchNetwork::weight(const Place& p) {
+  return weights_.at({static_cast<int>(p.part), p.layer, p.expert});
+}
 at::Tensor TorchNetwork::bias(const Place& p) {
   auto it = biases_.find({static_cast<int>(p.part), p.layer, p.expert});
   return it == biases_.end() ? at::Tensor() : it->second;
@@ -141,9 +166,11 @@ at::Tensor TorchNetwork::norm(const Op& op, const at::Tensor& x, int64_t width) 
 at::Tensor TorchNetwork::rotate(const Op& op, const at::Tensor& x, const at::Tensor& positions) {
   const ModelDescription& d = description_;
   const LayerDescription& l = d.layer[static_cast<size_t>(op.place.layer)];
-  const RopeTable table(l.rope_theta, d.rotary_width, l.rope_scaled ? d.rope_scaling : RopeScaling{}, d.context);
+  const RopeTable table(l.rope_theta, d.rotary_width,
+                        l.rope_scaled ? d.rope_scaling : RopeScaling{}, d.context);
   const at::Tensor frequencies = at::tensor(table.frequencies(), at::kDouble);
-  const at::Tensor angles = positions.to(at::kCPU, at::kDouble).unsqueeze(1) * frequencies.unsqueeze(0);
+  const at::Tensor angles =
+      positions.to(at::kCPU, at::kDouble).unsqueeze(1) * frequencies.unsqueeze(0);
   const at::Tensor c = angles.cos().to(at::kFloat).to(device_).unsqueeze(1);
   const at::Tensor s = angles.sin().to(at::kFloat).to(device_).unsqueeze(1);
   const at::Tensor heads = x.view({x.size(0), op.heads, -1});
@@ -162,8 +189,8 @@ at::Tensor TorchNetwork::rotate(const Op& op, const at::Tensor& x, const at::Ten
   return at::cat({out, rest}, 2).reshape(x.sizes());
 }
 
-at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                const at::Tensor& positions, TorchPast* past) {
+at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Tensor& k,
+                                const at::Tensor& v, const at::Tensor& positions, TorchPast* past) {
   const ModelDescription& d = description_;
   const LayerDescription& l = d.layer[static_cast<size_t>(op.place.layer)];
   const int64_t n = q.size(0), w = d.head_width, group = d.heads / d.kv_heads;
@@ -179,22 +206,30 @@ at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Ten
     }
     held_keys = keys;
     held_values = values;
-    if (!past->policy_->attends_everything()) return attend_selected(op, q, keys, values, positions, past);
+    if (!past->policy_->attends_everything())
+      return attend_selected(op, q, keys, values, positions, past);
   }
   double scale = d.attention_scale != 0 ? d.attention_scale : 1 / std::sqrt(static_cast<double>(w));
   at::Tensor queries = q.view({n, d.heads, w});
   if (d.position == PositionKind::rope && l.rotary) {
-    const RopeTable table(l.rope_theta, d.rotary_width, l.rope_scaled ? d.rope_scaling : RopeScaling{}, d.context);
+    const RopeTable table(l.rope_theta, d.rotary_width,
+                          l.rope_scaled ? d.rope_scaling : RopeScaling{}, d.context);
     if (table.score_factor() != 1) {
       queries = at::cat({queries.narrow(2, 0, d.rotary_width) * table.score_factor(),
-                         queries.narrow(2, d.rotary_width, w - d.rotary_width)}, 2);
+                         queries.narrow(2, d.rotary_width, w - d.rotary_width)},
+                        2);
     }
   }
-  const at::Tensor wide_keys = keys.repeat_interleave(group, 1), wide_values = values.repeat_interleave(group, 1);
-  at::Tensor scores = at::einsum("ihd,jhd->hij", {queries, wide_keys}) * scale;   // [heads, n, entries]
-  if (d.attention_softcap != 0) scores = d.attention_softcap * at::tanh(scores / d.attention_softcap);
-  const at::Tensor i = at::arange(before, before + n, at::TensorOptions(at::kLong).device(device_)).unsqueeze(1);
-  const at::Tensor j = at::arange(keys.size(0), at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
+  const at::Tensor wide_keys = keys.repeat_interleave(group, 1),
+                   wide_values = values.repeat_interleave(group, 1);
+  at::Tensor scores =
+      at::einsum("ihd,jhd->hij", {queries, wide_keys}) * scale;  // [heads, n, entries]
+  if (d.attention_softcap != 0)
+    scores = d.attention_softcap * at::tanh(scores / d.attention_softcap);
+  const at::Tensor i =
+      at::arange(before, before + n, at::TensorOptions(at::kLong).device(device_)).unsqueeze(1);
+  const at::Tensor j =
+      at::arange(keys.size(0), at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
   if (d.position == PositionKind::alibi) {
     std::vector<double> slopes;
     for (int64_t h = 0; h < d.heads; ++h) slopes.push_back(alibi_slope(h, d.heads) * d.alibi_scale);
@@ -204,17 +239,21 @@ at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Ten
   at::Tensor hidden;
   if (d.decoder) hidden = j > i;
   if (l.window > 0) hidden = at::logical_or(hidden, j <= i - l.window);
-  if (hidden.defined()) scores = scores.masked_fill(hidden.unsqueeze(0), -std::numeric_limits<float>::infinity());
+  if (hidden.defined())
+    scores = scores.masked_fill(hidden.unsqueeze(0), -std::numeric_limits<float>::infinity());
   const at::Tensor p = at::softmax(scores, -1);
   return at::einsum("hij,jhd->ihd", {p, wide_values}).reshape({n, d.heads * w});
 }
 
 // Any policy, query by query: slow, and the reference for faster ways.
 at::Tensor TorchNetwork::attend_selected(const Op& op, const at::Tensor& q, const at::Tensor& keys,
-                                         const at::Tensor& values, const at::Tensor& positions, TorchPast* past) {
+                                         const at::Tensor& values, const at::Tensor& positions,
+                                         TorchPast* past) {
   const ModelDescription& d = description_;
-  const int64_t n = q.size(0), w = d.head_width, group = d.heads / d.kv_heads, before = past->length_;
-  const double scale = d.attention_scale != 0 ? d.attention_scale : 1 / std::sqrt(static_cast<double>(w));
+  const int64_t n = q.size(0), w = d.head_width, group = d.heads / d.kv_heads,
+                before = past->length_;
+  const double scale =
+      d.attention_scale != 0 ? d.attention_scale : 1 / std::sqrt(static_cast<double>(w));
   const at::Tensor host = q.detach().to(at::kCPU).contiguous();
   std::vector<at::Tensor> rows;
   std::vector<Run> runs;
@@ -224,7 +263,8 @@ at::Tensor TorchNetwork::attend_selected(const Op& op, const at::Tensor& q, cons
     for (int64_t h = 0; h < d.kv_heads; ++h) {
       runs.clear();
       const float* own = host.data_ptr<float>() + t * d.heads * w + h * group * w;
-      past->policy_->select({op.place.layer, h, before + t, position, {own, static_cast<size_t>(group * w)}}, runs);
+      past->policy_->select(
+          {op.place.layer, h, before + t, position, {own, static_cast<size_t>(group * w)}}, runs);
       const at::Tensor mine = q[t].view({d.heads, w}).narrow(0, h * group, group);
       std::vector<at::Tensor> scores, seen;
       for (const Run& run : runs) {
@@ -233,9 +273,12 @@ at::Tensor TorchNetwork::attend_selected(const Op& op, const at::Tensor& q, cons
         const int64_t by = run.query_position - position;
         at::Tensor from = mine;
         if (by != 0 && d.position == PositionKind::rope) {
-          from = rotate(turn, mine.reshape({1, group * w}), at::full({1}, by, at::kLong)).view({group, w});
+          from = rotate(turn, mine.reshape({1, group * w}), at::full({1}, by, at::kLong))
+                     .view({group, w});
         }
-        scores.push_back(at::matmul(from, keys.narrow(0, run.begin, run.end - run.begin).select(1, h).t()) * scale);
+        scores.push_back(
+            at::matmul(from, keys.narrow(0, run.begin, run.end - run.begin).select(1, h).t()) *
+            scale);
         seen.push_back(values.narrow(0, run.begin, run.end - run.begin).select(1, h));
         past->counted_.keys_read += run.end - run.begin;
       }
@@ -253,14 +296,16 @@ at::Tensor TorchNetwork::mixture(const Op& op, const at::Tensor& x) {
   at::Tensor p = at::softmax(at::linear(x, weight(op.place)), -1);
   auto [gates, chosen] = at::topk(p, d.experts_used, -1);
   if (d.experts_renormalised) gates = gates / gates.sum(-1, true);
-  const at::Tensor share = at::zeros_like(p).scatter(1, chosen, gates);   // [n, experts]
+  const at::Tensor share = at::zeros_like(p).scatter(1, chosen, gates);  // [n, experts]
   at::Tensor out = at::zeros_like(x);
   for (int64_t e = 0; e < d.experts; ++e) {
     const at::Tensor rows = share.select(1, e).nonzero().flatten();
     if (rows.numel() == 0) continue;
     const at::Tensor mine = x.index_select(0, rows);
     at::Tensor inner = at::linear(mine, weight({Part::up, op.place.layer, e}));
-    inner = d.gated ? activation(op.activation, at::linear(mine, weight({Part::gate, op.place.layer, e}))) * inner
+    inner = d.gated ? activation(op.activation,
+                                 at::linear(mine, weight({Part::gate, op.place.layer, e}))) *
+                          inner
                     : activation(op.activation, inner);
     const at::Tensor y = at::linear(inner, weight({Part::down, op.place.layer, e}));
     out = out.index_add(0, rows, y * share.select(1, e).index_select(0, rows).unsqueeze(1));
@@ -268,40 +313,55 @@ at::Tensor TorchNetwork::mixture(const Op& op, const at::Tensor& x) {
   return out;
 }
 
-at::Tensor TorchNetwork::compute(const Op& op, const std::vector<at::Tensor>& in, const at::Tensor& positions, TorchPast* past) {
+at::Tensor TorchNetwork::compute(const Op& op, const std::vector<at::Tensor>& in,
+                                 const at::Tensor& positions, TorchPast* past) {
   const at::Tensor& x = in[0];
   switch (op.kind) {
-    case OpKind::linear: return at::linear(x, weight(op.place), bias(op.place));
-    case OpKind::norm: return norm(op, x, x.size(1));
+    case OpKind::linear:
+      return at::linear(x, weight(op.place), bias(op.place));
+    case OpKind::norm:
+      return norm(op, x, x.size(1));
     case OpKind::head_norm: {
       const at::Tensor heads = x.view({x.size(0), op.heads, -1});
       return norm(op, heads, heads.size(2)).reshape(x.sizes());
     }
-    case OpKind::rotate: return rotate(op, x, positions);
-    case OpKind::attend: return attend(op, in[0], in[1], in[2], positions, past);
-    case OpKind::activate: return activation(op.activation, x);
-    case OpKind::gate: return activation(op.activation, x) * in[1];
-    case OpKind::add: return x + op.scale * in[1];
-    case OpKind::softcap: return op.scale * at::tanh(x / op.scale);
-    case OpKind::scale: return x * op.scale;
-    case OpKind::add_position: return x + at::embedding(weight(op.place), positions + description_.position_offset);
+    case OpKind::rotate:
+      return rotate(op, x, positions);
+    case OpKind::attend:
+      return attend(op, in[0], in[1], in[2], positions, past);
+    case OpKind::activate:
+      return activation(op.activation, x);
+    case OpKind::gate:
+      return activation(op.activation, x) * in[1];
+    case OpKind::add:
+      return x + op.scale * in[1];
+    case OpKind::softcap:
+      return op.scale * at::tanh(x / op.scale);
+    case OpKind::scale:
+      return x * op.scale;
+    case OpKind::add_position:
+      return x + at::embedding(weight(op.place), positions + description_.position_offset);
     case OpKind::add_row: {
       const at::Tensor table = weight(op.place);
       return x + (table.dim() == 2 ? table[0] : table);
     }
-    case OpKind::mixture: return mixture(op, x);
+    case OpKind::mixture:
+      return mixture(op, x);
     case OpKind::input:
-    case OpKind::take_wanted: return x;
+    case OpKind::take_wanted:
+      return x;
   }
   return x;
 }
 
-TorchNetwork::Output TorchNetwork::run(const at::Tensor& vectors, const at::Tensor& positions, TorchPast* past) {
+TorchNetwork::Output TorchNetwork::run(const at::Tensor& vectors, const at::Tensor& positions,
+                                       TorchPast* past) {
   std::vector<at::Tensor> values(graph_.width.size());
   for (const Op& op : graph_.ops) {
     std::vector<at::Tensor> in;
     for (Value v : op.inputs) in.push_back(values[static_cast<size_t>(v)]);
-    values[static_cast<size_t>(op.output)] = op.kind == OpKind::input ? vectors : compute(op, in, positions, past);
+    values[static_cast<size_t>(op.output)] =
+        op.kind == OpKind::input ? vectors : compute(op, in, positions, past);
   }
   if (past) past->length_ += vectors.size(0);
   return {values[static_cast<size_t>(graph_.hidden)],
@@ -309,13 +369,16 @@ TorchNetwork::Output TorchNetwork::run(const at::Tensor& vectors, const at::Tens
 }
 
 at::Tensor TorchNetwork::embed(const at::Tensor& ids) {
-  return at::embedding(weight({Part::token_embedding}), ids.to(device_)) * description_.embedding_scale;
+  return at::embedding(weight({Part::token_embedding}), ids.to(device_)) *
+         description_.embedding_scale;
 }
 
 void TorchNetwork::embed(std::span<const int32_t> ids, std::span<float> out) {
   for (int32_t id : ids) {
     if (id < 0 || id >= description_.vocabulary) {
-      throw Error("token id " + std::to_string(id), "is outside the embedding table of " + std::to_string(description_.vocabulary) + " rows");
+      throw Error(
+          "token id " + std::to_string(id),
+          "is outside the embedding table of " + std::to_string(description_.vocabulary) + " rows");
     }
   }
   translated("embed", [&] {
@@ -332,17 +395,24 @@ void TorchNetwork::forward(std::span<const Segment> batch) {
   translated("forward", [&] {
     c10::NoGradGuard no_gradients;
     for (const Segment& s : batch) {
-      if (!s.parents.empty()) throw Error("segment", "a tree of alternatives runs on the engine only");
+      if (!s.parents.empty())
+        throw Error("segment", "a tree of alternatives runs on the engine only");
       auto* past = static_cast<TorchPast*>(s.past);
       const int64_t start = past ? past->length_ : 0;
-      const at::Tensor vectors = at::from_blob(const_cast<float*>(s.vectors.data()), {s.count, description_.embedding_width}, at::kFloat).to(device_);
-      at::Tensor positions = at::arange(start, start + s.count, at::TensorOptions(at::kLong).device(device_));
-      for (size_t i = 0; i < s.positions.size(); ++i) positions[static_cast<int64_t>(i)] = s.positions[i];
+      const at::Tensor vectors = at::from_blob(const_cast<float*>(s.vectors.data()),
+                                               {s.count, description_.embedding_width}, at::kFloat)
+                                     .to(device_);
+      at::Tensor positions =
+          at::arange(start, start + s.count, at::TensorOptions(at::kLong).device(device_));
+      for (size_t i = 0; i < s.positions.size(); ++i)
+        positions[static_cast<int64_t>(i)] = s.positions[i];
       const Output out = run(vectors, positions, past);
       auto deliver = [&](const at::Tensor& from, std::span<float> to) {
         if (to.empty()) return;
-        const at::Tensor rows = from.narrow(0, s.count - s.wanted, s.wanted).to(at::kCPU).contiguous();
-        std::memcpy(to.data(), rows.data_ptr<float>(), static_cast<size_t>(rows.numel()) * sizeof(float));
+        const at::Tensor rows =
+            from.narrow(0, s.count - s.wanted, s.wanted).to(at::kCPU).contiguous();
+        std::memcpy(to.data(), rows.data_ptr<float>(),
+                    static_cast<size_t>(rows.numel()) * sizeof(float));
       };
       deliver(out.hidden, s.hidden);
       if (out.logits.defined()) deliver(out.logits, s.logits);

@@ -1,5 +1,5 @@
-// The forward passes of the engine, executed by libtorch operation by operation: with gradients, and
-// on a graphics processor.
+// The forward passes of the engine, executed by libtorch operation by operation: with gradients,
+// and on a graphics processor.
 #pragma once
 
 #include <map>
@@ -31,10 +31,10 @@ class TorchNetwork final : public Network {
   void embed(std::span<const int32_t> ids, std::span<float> out) override;
 
   // What training stands on; both record gradients when libtorch's grad mode is on.
-  at::Tensor embed(const at::Tensor& ids);   // [n] -> [n, embedding_width]
+  at::Tensor embed(const at::Tensor& ids);  // [n] -> [n, embedding_width]
   struct Output {
-    at::Tensor hidden;   // [n, d], after the final norm
-    at::Tensor logits;   // [n, vocabulary]; undefined when there is no head
+    at::Tensor hidden;  // [n, d], after the final norm
+    at::Tensor logits;  // [n, vocabulary]; undefined when there is no head
   };
   //   vectors [n, embedding_width]   positions [n]   past may be null (then nothing precedes)
   Output run(const at::Tensor& vectors, const at::Tensor& positions, TorchPast* past);
@@ -47,13 +47,15 @@ class TorchNetwork final : public Network {
   at::Tensor weight(const Place& place);
   at::Tensor bias(const Place& place);
   void load(const Place& place);
-  at::Tensor compute(const Op& op, const std::vector<at::Tensor>& in, const at::Tensor& positions, TorchPast* past);
+  at::Tensor compute(const Op& op, const std::vector<at::Tensor>& in, const at::Tensor& positions,
+                     TorchPast* past);
   at::Tensor norm(const Op& op, const at::Tensor& x, int64_t width);
   at::Tensor rotate(const Op& op, const at::Tensor& x, const at::Tensor& positions);
   at::Tensor attend(const Op& op, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     const at::Tensor& positions, TorchPast* past);
-  at::Tensor attend_selected(const Op& op, const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
-                             const at::Tensor& positions, TorchPast* past);
+  at::Tensor attend_selected(const Op& op, const at::Tensor& q, const at::Tensor& keys,
+                             const at::Tensor& values, const at::Tensor& positions,
+                             TorchPast* past);
   at::Tensor mixture(const Op& op, const at::Tensor& x);
 
   using Key = std::tuple<int, int64_t, int64_t>;
@@ -82,7 +84,7 @@ class TorchPast final : public Past {
   friend class TorchNetwork;
   int64_t length_ = 0;
   std::unique_ptr<ContextPolicy> policy_;
-  std::vector<at::Tensor> keys_, values_;   // [entries, kv_heads, head_width], keys rotated
+  std::vector<at::Tensor> keys_, values_;  // [entries, kv_heads, head_width], keys rotated
   PastCounters counted_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
+#include "tessera/base/systems.h"
 
 namespace tessera {
 
@@ -52,8 +53,12 @@ void expect_guest_laws() {
     SCOPED_TRACE(entry.seam + " " + entry.name);
     EXPECT_FALSE(entry.summary.empty());
     EXPECT_FALSE(entry.limit.empty());
-    EXPECT_TRUE(std::filesystem::exists("docs/" + entry.seam + "/" + entry.name + ".md"))
-        << "docs/" << entry.seam << "/" << entry.name << ".md is missing";
+    if (!entry.system.empty()) {
+      EXPECT_NE(find_system(entry.system), nullptr) << entry.system << " is none of the systems";
+    }
+    const std::string page = "docs/" + entry.seam + "/" + entry.name + ".md";
+    EXPECT_TRUE(std::filesystem::exists(page) || std::filesystem::exists("examples/guest/" + page))
+        << page << " is missing";
     // The spec prints and reads back.
     EXPECT_EQ(guest.canonical(Spec::parse(entry.name)), entry.name);
     for (const OptionDoc& option : entry.options) {

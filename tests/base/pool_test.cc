@@ -1,8 +1,8 @@
 #include "tessera/base/pool.h"
 
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace tessera {
 namespace {

@@ -54,7 +54,8 @@ TEST(Spec, CanonicalTextReadsBackToTheSameOptions) {
     EXPECT_EQ(canonical("x", read_options<Options>(Spec::parse(printed))), printed) << text;
   }
   EXPECT_EQ(canonical("x", Options{}), "x");
-  EXPECT_EQ(canonical("x", read_options<Options>(Spec::parse("x:mode=slow,k=9"))), "x:k=9,mode=slow");
+  EXPECT_EQ(canonical("x", read_options<Options>(Spec::parse("x:mode=slow,k=9"))),
+            "x:k=9,mode=slow");
 }
 
 TEST(Spec, FaultsAreNamed) {

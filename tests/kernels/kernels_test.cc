@@ -1,11 +1,11 @@
 #include "tessera/kernels/kernels.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "tessera/kernels/half.h"
 
@@ -79,7 +79,8 @@ Case random_case(Random& random, Packing packing, int64_t rows, int64_t columns)
     }
     const bool nibbles = packing == Packing::nibbles;
     const bool half = packing == Packing::bytes_half || packing == Packing::bytes_half_min;
-    const bool minimum = nibbles || packing == Packing::bytes_min || packing == Packing::bytes_half_min;
+    const bool minimum =
+        nibbles || packing == Packing::bytes_min || packing == Packing::bytes_half_min;
     for (int64_t b = 0; b < columns / 32; ++b) {
       std::byte* codes = at;
       for (int i = 0; i < (nibbles ? 256 : 512); ++i) at[i] = static_cast<std::byte>(byte(random));
@@ -103,7 +104,9 @@ Case random_case(Random& random, Packing packing, int64_t rows, int64_t columns)
       for (int r = 0; r < 16; ++r) {
         for (int k = 0; k < 32; ++k) {
           int h = half && k >= 16 ? 1 : 0;
-          int code = nibbles ? static_cast<int>(codes[k % 16 / 4 * 64 + 4 * r + k % 4]) >> (k < 16 ? 0 : 4) & 15
+          int code = nibbles ? static_cast<int>(codes[k % 16 / 4 * 64 + 4 * r + k % 4]) >>
+                                       (k < 16 ? 0 : 4) &
+                                   15
                              : static_cast<int>(codes[k / 4 * 64 + 4 * r + k % 4]) - 128;
           put(g, r, b * 32 + k, static_cast<double>(code) * d[h][r] + m[h][r]);
         }
@@ -142,8 +145,9 @@ constexpr Activations kKinds[] = {Activations::eight_bits, Activations::fifteen_
 // (quantised for quantised packings).
 TEST(Linear, IsTheProductForEveryPackingLevelAndTileSize) {
   Random random(5);
-  for (Packing packing : {Packing::f32, Packing::f16, Packing::bf16, Packing::nibbles, Packing::bytes,
-                          Packing::bytes_min, Packing::bytes_half, Packing::bytes_half_min}) {
+  for (Packing packing :
+       {Packing::f32, Packing::f16, Packing::bf16, Packing::nibbles, Packing::bytes,
+        Packing::bytes_min, Packing::bytes_half, Packing::bytes_half_min}) {
     for (int64_t rows : {16, 40, 80}) {
       int64_t columns = takes_quantised(packing) ? 32 * (1 + rows % 7) : rows + 3;
       Case c = random_case(random, packing, rows, columns);
@@ -172,11 +176,13 @@ TEST(Linear, IsTheProductForEveryPackingLevelAndTileSize) {
             for (int64_t r = 0; r < rows; ++r) {
               double sum = 0, size = 0;
               for (int64_t i = 0; i < columns; ++i) {
-                double p = c.values[static_cast<size_t>(r * columns + i)] * seen[static_cast<size_t>(t * columns + i)];
+                double p = c.values[static_cast<size_t>(r * columns + i)] *
+                           seen[static_cast<size_t>(t * columns + i)];
                 sum += p;
                 size += std::fabs(p);
               }
-              ASSERT_NEAR(out[static_cast<size_t>(t * stride + r)], sum, size * 2e-5 + 1e-6) << t << " " << r;
+              ASSERT_NEAR(out[static_cast<size_t>(t * stride + r)], sum, size * 2e-5 + 1e-6)
+                  << t << " " << r;
             }
           }
         }
@@ -188,7 +194,8 @@ TEST(Linear, IsTheProductForEveryPackingLevelAndTileSize) {
 // The promise behind "the same bits for any batch": a token's result does not depend on its tile.
 TEST(Linear, ATokenAloneGivesTheSameBitsAsInATile) {
   Random random(6);
-  for (Packing packing : {Packing::f32, Packing::bf16, Packing::nibbles, Packing::bytes, Packing::bytes_half_min}) {
+  for (Packing packing :
+       {Packing::f32, Packing::bf16, Packing::nibbles, Packing::bytes, Packing::bytes_half_min}) {
     Case c = random_case(random, packing, 96, 96);
     for (const Kernels* k : available_kernels()) {
       for (Activations kind : kKinds) {
@@ -199,7 +206,8 @@ TEST(Linear, ATokenAloneGivesTheSameBitsAsInATile) {
         k->linear(c.matrix, 0, 6, {12, all.bytes.data(), kind, x.data(), 96}, together.data(), 96);
         for (int64_t t = 0; t < 12; ++t) {
           k->quantise(kind, x.data() + t * 96, 96, 1, 96, one.bytes.data());
-          k->linear(c.matrix, 0, 6, {1, one.bytes.data(), kind, x.data() + t * 96, 96}, alone.data(), 96);
+          k->linear(c.matrix, 0, 6, {1, one.bytes.data(), kind, x.data() + t * 96, 96},
+                    alone.data(), 96);
           EXPECT_EQ(std::memcmp(alone.data(), together.data() + t * 96, 96 * 4), 0) << k->name << t;
         }
       }
@@ -216,7 +224,8 @@ TEST(Rows, ActivationsAreWhatTheirFormulasSay) {
       k->activate(kind, x.data(), static_cast<int64_t>(x.size()), y.data());
       for (size_t i = 0; i < x.size(); ++i) {
         double v = x[i];
-        EXPECT_NEAR(y[i], formula(v), 1e-6 * std::max(1.0, std::fabs(v))) << k->name << static_cast<int>(kind) << " " << v;
+        EXPECT_NEAR(y[i], formula(v), 1e-6 * std::max(1.0, std::fabs(v)))
+            << k->name << static_cast<int>(kind) << " " << v;
       }
     };
     check(Activation::gelu, [](double v) { return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0))); });
@@ -237,19 +246,24 @@ TEST(Rows, NormsAndSoftmaxOfAnyLength) {
       auto x = normal(random, n, 3), w = normal(random, n), b = normal(random, n);
       std::vector<float> y(static_cast<size_t>(n));
       double mean = 0, square = 0, variance = 0;
-      for (float v : x) mean += v / static_cast<double>(n), square += static_cast<double>(v) * v / static_cast<double>(n);
+      for (float v : x)
+        mean += v / static_cast<double>(n),
+            square += static_cast<double>(v) * v / static_cast<double>(n);
       for (float v : x) variance += (v - mean) * (v - mean) / static_cast<double>(n);
       k->rms_norm(x.data(), w.data(), 1e-5f, 1, n, y.data());
-      for (int64_t i = 0; i < n; ++i) EXPECT_NEAR(y[i], x[i] / std::sqrt(square + 1e-5) * (w[i] + 1), 2e-5) << k->name;
+      for (int64_t i = 0; i < n; ++i)
+        EXPECT_NEAR(y[i], x[i] / std::sqrt(square + 1e-5) * (w[i] + 1), 2e-5) << k->name;
       k->layer_norm(x.data(), w.data(), b.data(), 1e-5f, 0, n, y.data());
       for (int64_t i = 0; i < n; ++i) {
-        EXPECT_NEAR(y[i], (x[i] - mean) / std::sqrt(variance + 1e-5) * w[i] + b[i], 3e-5) << k->name << n;
+        EXPECT_NEAR(y[i], (x[i] - mean) / std::sqrt(variance + 1e-5) * w[i] + b[i], 3e-5)
+            << k->name << n;
       }
       y = x;
       double sum = 0;
       for (float v : x) sum += std::exp(static_cast<double>(v));
       EXPECT_NEAR(k->softmax(y.data(), n), std::log(sum), 1e-5);
-      for (int64_t i = 0; i < n; ++i) EXPECT_NEAR(y[i], std::exp(static_cast<double>(x[i])) / sum, 1e-6);
+      for (int64_t i = 0; i < n; ++i)
+        EXPECT_NEAR(y[i], std::exp(static_cast<double>(x[i])) / sum, 1e-6);
     }
     std::vector<float> huge = {1e30f, -1e30f, 1e30f};
     k->softmax(huge.data(), 3);
@@ -271,7 +285,8 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
                                         : bfloat_to_float(float_to_bfloat(x));
       };
       const int64_t block_values = width * kBlockKeys;
-      std::vector<std::byte> kb(static_cast<size_t>(chunks * 4 * block_values * cache_bytes(type))), vb(kb.size());
+      std::vector<std::byte> kb(static_cast<size_t>(chunks * 4 * block_values * cache_bytes(type))),
+          vb(kb.size());
       auto put = [&](std::vector<std::byte>& to, int64_t at, float x) {
         if (type == CacheType::f32) std::memcpy(to.data() + at * 4, &x, 4);
         uint16_t h = type == CacheType::f16 ? float_to_half(x) : float_to_bfloat(x);
@@ -286,9 +301,11 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
       for (const Kernels* kernel : available_kernels()) {
         for (int64_t rows : {1, 3, 7, 12}) {
           for (float softcap : {0.f, 3.f}) {
-            SCOPED_TRACE(testing::Message() << kernel->name << " width " << width << " rows " << rows);
+            SCOPED_TRACE(testing::Message()
+                         << kernel->name << " width " << width << " rows " << rows);
             auto q = normal(random, rows * width, 0.3f);
-            std::vector<float> m(rows, -INFINITY), l(rows, 0), o(rows * width, 0), cm(rows), cl(rows), co(rows * width);
+            std::vector<float> m(rows, -INFINITY), l(rows, 0), o(rows * width, 0), cm(rows),
+                cl(rows), co(rows * width);
             std::vector<float> scores(rows * kChunkKeys);
             std::vector<int64_t> begin(rows), end(rows);
             for (int64_t r = 0; r < rows; ++r) {
@@ -298,8 +315,14 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
             for (int64_t c = 0; c < chunks; ++c) {
               std::vector<AttendRow> specs(rows);
               for (int64_t r = 0; r < rows; ++r) {
-                specs[r] = {q.data() + r * width, begin[r] - c * kChunkKeys, end[r] - c * kChunkKeys,
-                            r % 2 ? 0.01f : 0.f, end[r] - 1 - c * kChunkKeys, &cm[r], &cl[r], co.data() + r * width};
+                specs[r] = {q.data() + r * width,
+                            begin[r] - c * kChunkKeys,
+                            end[r] - c * kChunkKeys,
+                            r % 2 ? 0.01f : 0.f,
+                            end[r] - 1 - c * kChunkKeys,
+                            &cm[r],
+                            &cl[r],
+                            co.data() + r * width};
               }
               AttendChunk chunk{specs, {}, {}, type, width, softcap, scores.data()};
               for (int64_t b = 0; b < kChunkBlocks; ++b) {
@@ -308,7 +331,8 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
               }
               kernel->attend(chunk);
               for (int64_t r = 0; r < rows; ++r) {
-                kernel->merge(&m[r], &l[r], o.data() + r * width, cm[r], cl[r], co.data() + r * width, width);
+                kernel->merge(&m[r], &l[r], o.data() + r * width, cm[r], cl[r],
+                              co.data() + r * width, width);
               }
             }
             for (int64_t r = 0; r < rows; ++r) {
@@ -316,7 +340,8 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
               double top = -1e300, sum = 0;
               for (int64_t i = begin[r]; i < end[r]; ++i) {
                 double s = 0;
-                for (int64_t d = 0; d < width; ++d) s += static_cast<double>(q[r * width + d]) * rounded(k[i * width + d]);
+                for (int64_t d = 0; d < width; ++d)
+                  s += static_cast<double>(q[r * width + d]) * rounded(k[i * width + d]);
                 if (softcap != 0) s = softcap * std::tanh(s / softcap);
                 if (r % 2) s += 0.01 * static_cast<double>(i - (end[r] - 1));
                 p.push_back(s);
@@ -325,7 +350,8 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
               for (double& s : p) sum += s = std::exp(s - top);
               for (int64_t d = 0; d < width; ++d) {
                 double want = 0;
-                for (int64_t i = begin[r]; i < end[r]; ++i) want += p[i - begin[r]] / sum * rounded(v[i * width + d]);
+                for (int64_t i = begin[r]; i < end[r]; ++i)
+                  want += p[i - begin[r]] / sum * rounded(v[i * width + d]);
                 ASSERT_NEAR(o[r * width + d] / l[r], want, 3e-5) << r << " " << d;
               }
             }

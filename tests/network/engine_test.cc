@@ -1,10 +1,10 @@
 #include "tessera/network/engine.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstring>
 #include <functional>
+
+#include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
@@ -41,7 +41,9 @@ TEST(Engine, ComputesWhatPlainLoopsCompute) {
     const auto got = run_pieces(*network, ids, {});
     for (size_t t = 0; t < ids.size(); ++t) {
       for (size_t i = 0; i < want[t].size(); ++i) {
-        ASSERT_NEAR(got[t * want[t].size() + i], want[t][i], 2e-4 * std::max(1.0, std::fabs(want[t][i]))) << t << " " << i;
+        ASSERT_NEAR(got[t * want[t].size() + i], want[t][i],
+                    2e-4 * std::max(1.0, std::fabs(want[t][i])))
+            << t << " " << i;
       }
     }
   }
@@ -49,7 +51,8 @@ TEST(Engine, ComputesWhatPlainLoopsCompute) {
 
 // What goes into quantised matrices is rounded itself; the errors average out over a row.
 TEST(Engine, QuantisedWeightsGiveNearlyTheirValuesResult) {
-  for (DType type : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::bf16, DType::f16}) {
+  for (DType type :
+       {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::bf16, DType::f16}) {
     SCOPED_TRACE(layout_of(type).name);
     const ModelFiles model = tiny_model(tiny_description(), 12, type);
     const auto ids = random_ids(4, 30, model.description.vocabulary);
@@ -77,15 +80,22 @@ TEST(Engine, AnySplitBetweenPrefillAndDecodeGivesTheSameBits) {
     ModelDescription d = described(v);
     if (!d.decoder) continue;
     for (DType type : {DType::f32, DType::q8_0}) {
-      if (type == DType::q8_0 && (d.width % 32 || d.ffn_width % 32 || d.embedding_width % 32 || d.heads * d.head_width % 32)) continue;
+      if (type == DType::q8_0 && (d.width % 32 || d.ffn_width % 32 || d.embedding_width % 32 ||
+                                  d.heads * d.head_width % 32))
+        continue;
       SCOPED_TRACE(v.name);
       auto network = load_network(tiny_model(d, 13, type));
       const auto ids = random_ids(5, 90, d.vocabulary);
       const auto whole = run_pieces(*network, ids, {});
-      for (const std::vector<int64_t>& cut :
-           {std::vector<int64_t>(90, 1), {1}, {13, 1, 1, 40}, {64, 1}, {89}, std::vector<int64_t>(30, 3)}) {
+      for (const std::vector<int64_t>& cut : {std::vector<int64_t>(90, 1),
+                                              {1},
+                                              {13, 1, 1, 40},
+                                              {64, 1},
+                                              {89},
+                                              std::vector<int64_t>(30, 3)}) {
         const auto pieces = run_pieces(*network, ids, cut);
-        ASSERT_EQ(std::memcmp(whole.data(), pieces.data(), whole.size() * 4), 0) << cut.size() << " " << cut[0];
+        ASSERT_EQ(std::memcmp(whole.data(), pieces.data(), whole.size() * 4), 0)
+            << cut.size() << " " << cut[0];
       }
     }
   }
@@ -100,8 +110,12 @@ TEST(Engine, AnyNumberOfThreadsGivesTheSameBits) {
     const auto one = run_pieces(*network, ids, {60});
     for (int64_t n : {2, 3, 5}) {
       Threads threads(n);
-      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*network, ids, {60}).data(), one.size() * 4), 0) << n;
-      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*load_network(model), ids, {60}).data(), one.size() * 4), 0) << n;
+      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*network, ids, {60}).data(), one.size() * 4), 0)
+          << n;
+      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*load_network(model), ids, {60}).data(),
+                            one.size() * 4),
+                0)
+          << n;
     }
   }
 }
@@ -113,7 +127,10 @@ TEST(Engine, ChunksOfAnySizeGiveTheSameBits) {
   for (int64_t rows : {12, 24, 100}) {
     EngineOptions options;
     options.chunk_rows = rows;
-    EXPECT_EQ(std::memcmp(whole.data(), run_pieces(*load_network(model, options), ids, {}).data(), whole.size() * 4), 0) << rows;
+    EXPECT_EQ(std::memcmp(whole.data(), run_pieces(*load_network(model, options), ids, {}).data(),
+                          whole.size() * 4),
+              0)
+        << rows;
   }
 }
 
@@ -145,22 +162,27 @@ TEST(Engine, ABatchEqualsItsSequencesAlone) {
         Segment s;
         s.past = pasts[i].get();
         s.count = s.wanted = step == 0 ? static_cast<int64_t>(ids[i].size()) - 6 : 1;
-        s.vectors = std::span(vectors[i]).subspan(static_cast<size_t>(done[i] * d.width), static_cast<size_t>(s.count * d.width));
-        s.logits = std::span(logits[i]).subspan(static_cast<size_t>(done[i] * d.vocabulary), static_cast<size_t>(s.count * d.vocabulary));
+        s.vectors = std::span(vectors[i])
+                        .subspan(static_cast<size_t>(done[i] * d.width),
+                                 static_cast<size_t>(s.count * d.width));
+        s.logits = std::span(logits[i]).subspan(static_cast<size_t>(done[i] * d.vocabulary),
+                                                static_cast<size_t>(s.count * d.vocabulary));
         done[i] += s.count;
         batch.push_back(s);
       }
       network->forward(batch);
     }
     for (size_t i = 0; i < ids.size(); ++i) {
-      EXPECT_EQ(std::memcmp(alone[i].data(), logits[i].data(), alone[i].size() * 4), 0) << policy << i;
+      EXPECT_EQ(std::memcmp(alone[i].data(), logits[i].data(), alone[i].size() * 4), 0)
+          << policy << i;
     }
   }
 }
 
 std::vector<float> step(Network& network, Past& past, int32_t id) {
   const ModelDescription& d = network.description();
-  std::vector<float> vector(static_cast<size_t>(d.embedding_width)), logits(static_cast<size_t>(d.vocabulary));
+  std::vector<float> vector(static_cast<size_t>(d.embedding_width)),
+      logits(static_cast<size_t>(d.vocabulary));
   network.embed({&id, 1}, vector);
   Segment s;
   s.past = &past;
@@ -198,7 +220,8 @@ TEST(Past, ATreeOfAlternativesEqualsItsPaths) {
   const std::vector<int32_t> parents = {-1, 0, 0, 1, -1, 4, 3};
   auto past = network->new_past();
   for (int32_t id : ids) step(*network, *past, id);
-  std::vector<float> vectors(nodes.size() * static_cast<size_t>(d.width)), logits(nodes.size() * static_cast<size_t>(d.vocabulary));
+  std::vector<float> vectors(nodes.size() * static_cast<size_t>(d.width)),
+      logits(nodes.size() * static_cast<size_t>(d.vocabulary));
   network->embed(nodes, vectors);
   Segment s;
   s.past = past.get();
@@ -210,11 +233,13 @@ TEST(Past, ATreeOfAlternativesEqualsItsPaths) {
   EXPECT_EQ(past->length(), 80);
   for (size_t node = 0; node < nodes.size(); ++node) {
     std::vector<int32_t> path;
-    for (auto n = static_cast<int32_t>(node); n >= 0; n = parents[static_cast<size_t>(n)]) path.insert(path.begin(), nodes[static_cast<size_t>(n)]);
+    for (auto n = static_cast<int32_t>(node); n >= 0; n = parents[static_cast<size_t>(n)])
+      path.insert(path.begin(), nodes[static_cast<size_t>(n)]);
     auto fork = past->fork();
     std::vector<float> want;
     for (int32_t id : path) want = step(*network, *fork, id);
-    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(logits[node * want.size() + i], want[i], 1e-5) << node;
+    for (size_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(logits[node * want.size() + i], want[i], 1e-5) << node;
   }
 }
 
@@ -238,7 +263,8 @@ TEST(Streaming, SeesTheKeptTokensAsATextOfTheirOwn) {
   const auto got = run_pieces(*network, ids, {}, "streaming:sinks=3,local=8");
   for (size_t t = 11; t < ids.size(); ++t) {
     std::vector<int32_t> kept(ids.begin(), ids.begin() + 3);
-    kept.insert(kept.end(), ids.begin() + static_cast<long>(t) - 7, ids.begin() + static_cast<long>(t) + 1);
+    kept.insert(kept.end(), ids.begin() + static_cast<long>(t) - 7,
+                ids.begin() + static_cast<long>(t) + 1);
     const auto want = run_pieces(*network, kept, {});
     for (size_t i = 0; i < 96; ++i) ASSERT_NEAR(got[t * 96 + i], want[10 * 96 + i], 1e-4) << t;
   }

@@ -22,11 +22,13 @@ struct Stored {
 // Draws a parameter the first time it is asked for.
 class MemoryCheckpoint final : public Checkpoint {
  public:
-  MemoryCheckpoint(const ModelDescription& d, uint64_t seed, DType type) : d_(d), seed_(seed), type_(type) {}
+  MemoryCheckpoint(const ModelDescription& d, uint64_t seed, DType type)
+      : d_(d), seed_(seed), type_(type) {}
 
   Parameter weight(const Place& place) const override {
     const auto [rows, columns] = shape(place);
-    return columns == 0 ? Parameter{} : get(place, rows, columns, rows > 1 ? type_ : DType::f32, false);
+    return columns == 0 ? Parameter{}
+                        : get(place, rows, columns, rows > 1 ? type_ : DType::f32, false);
   }
   Parameter bias(const Place& place) const override {
     const auto [rows, columns] = shape(place);
@@ -40,24 +42,40 @@ class MemoryCheckpoint final : public Checkpoint {
   std::pair<int64_t, int64_t> shape(const Place& p) const {
     const int64_t d = d_.width, q = d_.heads * d_.head_width, kv = d_.kv_heads * d_.head_width;
     switch (p.part) {
-      case Part::token_embedding: return {d_.vocabulary, d_.embedding_width};
-      case Part::output: return {d_.tied ? 0 : d_.vocabulary, d_.tied ? 0 : d_.embedding_width};
-      case Part::position_embedding: return {d_.position_rows, d_.embedding_norm ? d_.embedding_width : d};
-      case Part::token_type_embedding: return {d_.token_types, d_.embedding_width};
-      case Part::embedding_projection: return {d, d_.embedding_width};
-      case Part::output_projection: return {d_.embedding_width, d};
-      case Part::query: return {q, d};
+      case Part::token_embedding:
+        return {d_.vocabulary, d_.embedding_width};
+      case Part::output:
+        return {d_.tied ? 0 : d_.vocabulary, d_.tied ? 0 : d_.embedding_width};
+      case Part::position_embedding:
+        return {d_.position_rows, d_.embedding_norm ? d_.embedding_width : d};
+      case Part::token_type_embedding:
+        return {d_.token_types, d_.embedding_width};
+      case Part::embedding_projection:
+        return {d, d_.embedding_width};
+      case Part::output_projection:
+        return {d_.embedding_width, d};
+      case Part::query:
+        return {q, d};
       case Part::key:
-      case Part::value: return {kv, d};
-      case Part::attention_output: return {d, q};
-      case Part::query_norm: return {1, d_.query_key_norm_wide ? q : d_.head_width};
-      case Part::key_norm: return {1, d_.query_key_norm_wide ? kv : d_.head_width};
+      case Part::value:
+        return {kv, d};
+      case Part::attention_output:
+        return {d, q};
+      case Part::query_norm:
+        return {1, d_.query_key_norm_wide ? q : d_.head_width};
+      case Part::key_norm:
+        return {1, d_.query_key_norm_wide ? kv : d_.head_width};
       case Part::gate:
-      case Part::up: return {d_.ffn_width, d};
-      case Part::down: return {d, d_.ffn_width};
-      case Part::router: return {d_.experts, d};
-      case Part::embedding_norm: return {1, d_.embedding_width};
-      default: return {1, d};
+      case Part::up:
+        return {d_.ffn_width, d};
+      case Part::down:
+        return {d, d_.ffn_width};
+      case Part::router:
+        return {d_.experts, d};
+      case Part::embedding_norm:
+        return {1, d_.embedding_width};
+      default:
+        return {1, d};
     }
   }
 
@@ -68,7 +86,8 @@ class MemoryCheckpoint final : public Checkpoint {
       std::mt19937_64 random(seed_ * 1000003 + static_cast<uint64_t>(std::get<0>(key)) * 7919 +
                              static_cast<uint64_t>(place.layer + 1) * 104729 +
                              static_cast<uint64_t>(place.expert + 1) * 1299709 + (bias ? 1 : 0));
-      std::normal_distribution<float> draw(0, rows > 1 ? 1.5f / std::sqrt(static_cast<float>(columns)) : 0.2f);
+      std::normal_distribution<float> draw(
+          0, rows > 1 ? 1.5f / std::sqrt(static_cast<float>(columns)) : 0.2f);
       std::vector<float> values(static_cast<size_t>(rows * columns));
       for (float& v : values) v = draw(random) + (rows == 1 && !bias ? 1.f : 0.f);
       Stored s;
@@ -94,17 +113,23 @@ class MemoryCheckpoint final : public Checkpoint {
 
 double activation(Activation kind, double x) {
   switch (kind) {
-    case Activation::gelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::gelu_tanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::silu: return x / (1 + std::exp(-x));
-    case Activation::relu: return std::max(0.0, x);
-    case Activation::relu_squared: return x > 0 ? x * x : 0;
-    case Activation::quick_gelu: return x / (1 + std::exp(-1.702 * x));
+    case Activation::gelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
+    case Activation::relu:
+      return std::max(0.0, x);
+    case Activation::relu_squared:
+      return x > 0 ? x * x : 0;
+    case Activation::quick_gelu:
+      return x / (1 + std::exp(-1.702 * x));
   }
   return 0;
 }
 
-using Matrix = std::vector<std::vector<double>>;   // [rows][width]
+using Matrix = std::vector<std::vector<double>>;  // [rows][width]
 
 class Naive {
  public:
@@ -118,7 +143,9 @@ class Naive {
   }
 
  private:
-  std::vector<float> all(const Parameter& p) { return p.present() ? read_all(p) : std::vector<float>{}; }
+  std::vector<float> all(const Parameter& p) {
+    return p.present() ? read_all(p) : std::vector<float>{};
+  }
 
   std::vector<double> multiply(const Place& place, const std::vector<double>& x) {
     const Parameter p = checkpoint_.weight(place);
@@ -127,7 +154,8 @@ class Naive {
     std::vector<double> y(static_cast<size_t>(p.rows));
     for (int64_t r = 0; r < p.rows; ++r) {
       double sum = b.empty() ? 0 : b[static_cast<size_t>(r)];
-      for (int64_t k = 0; k < p.columns; ++k) sum += w[static_cast<size_t>(r * p.columns + k)] * x[static_cast<size_t>(k)];
+      for (int64_t k = 0; k < p.columns; ++k)
+        sum += w[static_cast<size_t>(r * p.columns + k)] * x[static_cast<size_t>(k)];
       y[static_cast<size_t>(r)] = sum;
     }
     return y;
@@ -139,14 +167,16 @@ class Naive {
     return it->second;
   }
 
-  std::vector<double> norm(const std::vector<double>& x, size_t begin, size_t n, const std::vector<float>& w,
-                           const std::vector<float>& b, bool rms) {
+  std::vector<double> norm(const std::vector<double>& x, size_t begin, size_t n,
+                           const std::vector<float>& w, const std::vector<float>& b, bool rms) {
     double mean = 0, square = 0;
     for (size_t i = 0; i < n && !rms; ++i) mean += x[begin + i] / static_cast<double>(n);
-    for (size_t i = 0; i < n; ++i) square += (x[begin + i] - mean) * (x[begin + i] - mean) / static_cast<double>(n);
+    for (size_t i = 0; i < n; ++i)
+      square += (x[begin + i] - mean) * (x[begin + i] - mean) / static_cast<double>(n);
     std::vector<double> y(n);
     for (size_t i = 0; i < n; ++i) {
-      y[i] = (x[begin + i] - mean) / std::sqrt(square + d_.norm_epsilon) * (w[i] + d_.norm_weight_offset) +
+      y[i] = (x[begin + i] - mean) / std::sqrt(square + d_.norm_epsilon) *
+                 (w[i] + d_.norm_weight_offset) +
              (b.empty() ? 0 : b[i]);
     }
     return y;
@@ -154,17 +184,21 @@ class Naive {
 
   std::vector<double> rotated(const std::vector<double>& x, const Op& op, size_t position) {
     const LayerDescription& l = d_.layer[static_cast<size_t>(op.place.layer)];
-    RopeTable table(l.rope_theta, d_.rotary_width, l.rope_scaled ? d_.rope_scaling : RopeScaling{}, d_.context);
+    RopeTable table(l.rope_theta, d_.rotary_width, l.rope_scaled ? d_.rope_scaling : RopeScaling{},
+                    d_.context);
     std::vector<double> y = x;
     const int64_t pairs = d_.rotary_width / 2;
     for (int64_t h = 0; h < op.heads; ++h) {
       for (int64_t i = 0; i < pairs; ++i) {
         const int64_t a = h * d_.head_width + (d_.rope_interleaved ? 2 * i : i);
         const int64_t b = d_.rope_interleaved ? a + 1 : a + pairs;
-        const double angle = static_cast<double>(position) * table.frequencies()[static_cast<size_t>(i)];
+        const double angle =
+            static_cast<double>(position) * table.frequencies()[static_cast<size_t>(i)];
         const double scale = std::sqrt(table.score_factor());
-        y[static_cast<size_t>(a)] = scale * (x[static_cast<size_t>(a)] * std::cos(angle) - x[static_cast<size_t>(b)] * std::sin(angle));
-        y[static_cast<size_t>(b)] = scale * (x[static_cast<size_t>(b)] * std::cos(angle) + x[static_cast<size_t>(a)] * std::sin(angle));
+        y[static_cast<size_t>(a)] = scale * (x[static_cast<size_t>(a)] * std::cos(angle) -
+                                             x[static_cast<size_t>(b)] * std::sin(angle));
+        y[static_cast<size_t>(b)] = scale * (x[static_cast<size_t>(b)] * std::cos(angle) +
+                                             x[static_cast<size_t>(a)] * std::sin(angle));
       }
     }
     return y;
@@ -174,26 +208,31 @@ class Naive {
     const Matrix &q = in(op, 0), &k = in(op, 1), &v = in(op, 2);
     const int64_t group = d_.heads / d_.kv_heads, w = d_.head_width;
     const int64_t window = d_.layer[static_cast<size_t>(op.place.layer)].window;
-    const double scale = d_.attention_scale != 0 ? d_.attention_scale : 1 / std::sqrt(static_cast<double>(w));
+    const double scale =
+        d_.attention_scale != 0 ? d_.attention_scale : 1 / std::sqrt(static_cast<double>(w));
     const auto n = static_cast<int64_t>(q.size());
     Matrix out(q.size(), std::vector<double>(static_cast<size_t>(d_.heads * w)));
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t h = 0; h < d_.heads; ++h) {
         std::vector<double> p;
-        const int64_t end = d_.decoder ? i + 1 : n, begin = window > 0 ? std::max<int64_t>(0, i + 1 - window) : 0;
+        const int64_t end = d_.decoder ? i + 1 : n,
+                      begin = window > 0 ? std::max<int64_t>(0, i + 1 - window) : 0;
         double top = -1e300, total = 0;
         for (int64_t j = begin; j < end; ++j) {
           double s = 0;
           for (int64_t x = 0; x < w; ++x) s += q[i][h * w + x] * k[j][h / group * w + x];
           s *= scale;
-          if (d_.attention_softcap != 0) s = d_.attention_softcap * std::tanh(s / d_.attention_softcap);
-          if (d_.position == PositionKind::alibi) s += alibi_slope(h, d_.heads) * d_.alibi_scale * static_cast<double>(j - i);
+          if (d_.attention_softcap != 0)
+            s = d_.attention_softcap * std::tanh(s / d_.attention_softcap);
+          if (d_.position == PositionKind::alibi)
+            s += alibi_slope(h, d_.heads) * d_.alibi_scale * static_cast<double>(j - i);
           p.push_back(s);
           top = std::max(top, s);
         }
         for (double& s : p) total += s = std::exp(s - top);
         for (int64_t j = begin; j < end; ++j) {
-          for (int64_t x = 0; x < w; ++x) out[i][h * w + x] += p[j - begin] / total * v[j][h / group * w + x];
+          for (int64_t x = 0; x < w; ++x)
+            out[i][h * w + x] += p[j - begin] / total * v[j][h / group * w + x];
         }
       }
     }
@@ -241,7 +280,8 @@ class Naive {
       for (int32_t id : ids_) {
         std::vector<double> row;
         for (int64_t i = 0; i < d_.embedding_width; ++i) {
-          row.push_back(table[static_cast<size_t>(id * d_.embedding_width + i)] * d_.embedding_scale);
+          row.push_back(table[static_cast<size_t>(id * d_.embedding_width + i)] *
+                        d_.embedding_scale);
         }
         out.push_back(row);
       }
@@ -252,9 +292,12 @@ class Naive {
     for (size_t t = 0; t < ids_.size(); ++t) {
       std::vector<double> x = in(op, 0)[t];
       switch (op.kind) {
-        case OpKind::linear: x = multiply(op.place, x); break;
+        case OpKind::linear:
+          x = multiply(op.place, x);
+          break;
         case OpKind::norm:
-          x = norm(x, 0, x.size(), all(checkpoint_.weight(op.place)), all(checkpoint_.bias(op.place)), d_.norm == NormKind::rms);
+          x = norm(x, 0, x.size(), all(checkpoint_.weight(op.place)),
+                   all(checkpoint_.bias(op.place)), d_.norm == NormKind::rms);
           break;
         case OpKind::head_norm: {
           const size_t w = x.size() / static_cast<size_t>(op.heads);
@@ -266,20 +309,37 @@ class Naive {
           x = y;
           break;
         }
-        case OpKind::rotate: x = rotated(x, op, t); break;
-        case OpKind::activate: for (double& v : x) v = activation(op.activation, v); break;
-        case OpKind::gate: for (size_t i = 0; i < x.size(); ++i) x[i] = activation(op.activation, x[i]) * in(op, 1)[t][i]; break;
-        case OpKind::add: for (size_t i = 0; i < x.size(); ++i) x[i] += op.scale * in(op, 1)[t][i]; break;
-        case OpKind::softcap: for (double& v : x) v = op.scale * std::tanh(v / op.scale); break;
-        case OpKind::scale: for (double& v : x) v *= op.scale; break;
+        case OpKind::rotate:
+          x = rotated(x, op, t);
+          break;
+        case OpKind::activate:
+          for (double& v : x) v = activation(op.activation, v);
+          break;
+        case OpKind::gate:
+          for (size_t i = 0; i < x.size(); ++i)
+            x[i] = activation(op.activation, x[i]) * in(op, 1)[t][i];
+          break;
+        case OpKind::add:
+          for (size_t i = 0; i < x.size(); ++i) x[i] += op.scale * in(op, 1)[t][i];
+          break;
+        case OpKind::softcap:
+          for (double& v : x) v = op.scale * std::tanh(v / op.scale);
+          break;
+        case OpKind::scale:
+          for (double& v : x) v *= op.scale;
+          break;
         case OpKind::add_position:
         case OpKind::add_row: {
-          const size_t row = op.kind == OpKind::add_row ? 0 : t + static_cast<size_t>(d_.position_offset);
+          const size_t row =
+              op.kind == OpKind::add_row ? 0 : t + static_cast<size_t>(d_.position_offset);
           for (size_t i = 0; i < x.size(); ++i) x[i] += cached(op.place)[row * x.size() + i];
           break;
         }
-        case OpKind::mixture: x = mixture(op, x); break;
-        default: break;
+        case OpKind::mixture:
+          x = mixture(op, x);
+          break;
+        default:
+          break;
       }
       out.push_back(std::move(x));
     }
@@ -318,7 +378,8 @@ ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type) {
   return files;
 }
 
-std::vector<std::vector<double>> naive_forward(const ModelFiles& model, const std::vector<int32_t>& ids) {
+std::vector<std::vector<double>> naive_forward(const ModelFiles& model,
+                                               const std::vector<int32_t>& ids) {
   return Naive(model, ids).run();
 }
 
@@ -336,8 +397,10 @@ std::vector<float> run_pieces(Network& network, const std::vector<int32_t>& ids,
     Segment s;
     s.past = past.get();
     s.count = s.wanted = i < cut.size() ? std::min(cut[i], n - at) : n - at;
-    s.vectors = std::span(vectors).subspan(static_cast<size_t>(at * d.embedding_width), static_cast<size_t>(s.count * d.embedding_width));
-    auto to = std::span(out).subspan(static_cast<size_t>(at * out_width), static_cast<size_t>(s.count * out_width));
+    s.vectors = std::span(vectors).subspan(static_cast<size_t>(at * d.embedding_width),
+                                           static_cast<size_t>(s.count * d.embedding_width));
+    auto to = std::span(out).subspan(static_cast<size_t>(at * out_width),
+                                     static_cast<size_t>(s.count * out_width));
     (d.decoder ? s.logits : s.hidden) = to;
     network.forward({&s, 1});
     at += s.count;
@@ -348,7 +411,8 @@ std::vector<float> run_pieces(Network& network, const std::vector<int32_t>& ids,
 std::vector<int32_t> random_ids(uint64_t seed, int64_t count, int64_t vocabulary) {
   std::mt19937_64 random(seed);
   std::vector<int32_t> ids;
-  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocabulary)));
+  for (int64_t i = 0; i < count; ++i)
+    ids.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocabulary)));
   return ids;
 }
 

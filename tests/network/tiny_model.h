@@ -18,9 +18,10 @@ ModelDescription tiny_description();
 // Every parameter that the description asks for, drawn from `seed`, matrices stored as `type`.
 ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type = DType::f32);
 
-// Logits of every position of one sequence (for an encoder: hidden states).   [ids][vocabulary or d]
-// The graph in loops over doubles, attention over everything at once, no past.
-std::vector<std::vector<double>> naive_forward(const ModelFiles& model, const std::vector<int32_t>& ids);
+// Logits of every position of one sequence (for an encoder: hidden states).   [ids][vocabulary or
+// d] The graph in loops over doubles, attention over everything at once, no past.
+std::vector<std::vector<double>> naive_forward(const ModelFiles& model,
+                                               const std::vector<int32_t>& ids);
 
 // The same through a network: one call a piece of `cut`, the rest in one.
 std::vector<float> run_pieces(Network& network, const std::vector<int32_t>& ids,

@@ -1,8 +1,8 @@
-// logits_probe REF [f32|f16|bf16] [8bit] [context=N]: what a network computes, for the parity tests. Each line of standard
-// input is a JSON object {"ids": [..], "cuts": [..], "want": "logits"|"hidden"|"pooled"}: the ids are
-// given to the network in pieces that end at the cuts (none: all at once). The answer is an int64
-// count and as many floats, rows of all ids, or one vector for "pooled". The optional arguments
-// set the type of the cache, coarser activations and
+// logits_probe REF [f32|f16|bf16] [8bit] [context=N]: what a network computes, for the parity
+// tests. Each line of standard input is a JSON object {"ids": [..], "cuts": [..], "want":
+// "logits"|"hidden"|"pooled"}: the ids are given to the network in pieces that end at the cuts
+// (none: all at once). The answer is an int64 count and as many floats, rows of all ids, or one
+// vector for "pooled". The optional arguments set the type of the cache, coarser activations and
 // the longest text.
 #include <cstdint>
 #include <cstdio>

@@ -1,8 +1,8 @@
 #include "tessera/torch/torch_network.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "tests/network/tiny_model.h"
 #include "tests/network/variants.h"
@@ -28,7 +28,8 @@ TEST(TorchNetwork, AgreesWithTheEngineForEveryVariant) {
       if (!model.description.decoder && !cut.empty()) continue;
       const auto got = run_pieces(torch, ids, cut);
       const auto straight = model.description.decoder ? want : run_pieces(*engine, ids, {});
-      for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], straight[i], 1e-3 * std::max(1.f, std::fabs(straight[i]))) << i;
+      for (size_t i = 0; i < got.size(); ++i)
+        ASSERT_NEAR(got[i], straight[i], 1e-3 * std::max(1.f, std::fabs(straight[i]))) << i;
     }
   }
 }
@@ -71,16 +72,18 @@ TEST(TorchNetwork, GradientsAreThoseOfTheLoss) {
   for (const test::Variant& v : test::variants()) {
     SCOPED_TRACE(v.name);
     const ModelDescription d = test::described(v);
-    if (!d.decoder || d.experts > 0) continue;   // a router's choice has no derivative
+    if (!d.decoder || d.experts > 0) continue;  // a router's choice has no derivative
     TorchNetwork torch(tiny_model(d, 34));
     const auto ids = random_ids(6, 12, d.vocabulary);
     at::Tensor t = at::empty({12}, at::kLong);
     for (int64_t i = 0; i < 12; ++i) t[i] = ids[static_cast<size_t>(i)];
     auto loss = [&] {
       const auto out = torch.run(torch.embed(t), at::arange(12), nullptr);
-      return at::cross_entropy_loss(out.logits.narrow(0, 0, 11).to(at::kDouble), t.narrow(0, 1, 11));
+      return at::cross_entropy_loss(out.logits.narrow(0, 0, 11).to(at::kDouble),
+                                    t.narrow(0, 1, 11));
     };
-    for (const auto& [name, parameter] : torch.parameters()) at::Tensor(parameter).requires_grad_(true);
+    for (const auto& [name, parameter] : torch.parameters())
+      at::Tensor(parameter).requires_grad_(true);
     loss().backward();
     size_t moved = 0;
     for (const auto& [name, parameter] : torch.parameters()) {

@@ -1,0 +1,23 @@
+// Flags that name a method of a seam.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "apps/tessera/verb.h"
+#include "tessera/base/guest.h"
+
+namespace tessera::cli {
+
+// Refuses a spec that names no method or misspells its options, before anything is opened.
+template <class Interface>
+void check_spec(std::string_view flag, const std::string& text) {
+  try {
+    const Spec spec = Spec::parse(text);
+    find_guest<Interface>(spec).canonical(spec);
+  } catch (const Error& error) {
+    throw WrongCommand(std::string(flag) + " " + error.where(), error.fault(), error.remedy());
+  }
+}
+
+}  // namespace tessera::cli

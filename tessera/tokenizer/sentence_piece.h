@@ -1,0 +1,47 @@
+// Vocabularies as SentencePiece has them: pieces with scores, a space written U+2581. They come in
+// `.model` files and in GGUF under the name "llama". Source: Kudo and Richardson 2018, arXiv
+// 1808.06226; docs/formats/sentencepiece.md.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tessera/tokenizer/tokenizer.h"
+
+namespace tessera {
+
+// The numbers that both formats use.
+enum class PieceType : uint8_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+struct ScoredPiece {
+  std::string_view text;
+  float score = 0;
+  PieceType type = PieceType::normal;
+};
+
+struct SentencePieceOptions {
+  bool dummy_prefix = true;  // a space in front of a text
+  // How user-defined pieces are found: in the text as it stands, each stretch between them being a
+  // text of its own (GGUF), or behind the escaping of spaces, as symbols that never join (.model).
+  bool user_defined_in_raw_text = false;
+  bool adds_bos = false, adds_eos = false;
+  bool library_parses_control = false;  // as Tokenizer has it
+  std::optional<TokenId> bos, eos, unknown;
+};
+
+// A byte-pair vocabulary: neighbours whose concatenation is a piece are joined, the highest score
+// first, then the leftmost. Throws Error naming `where` and the piece that is there twice.
+std::shared_ptr<const Tokenizer> make_scored_bpe(const std::vector<ScoredPiece>& pieces,
+                                                 const SentencePieceOptions& options,
+                                                 const std::string& where);
+
+// Reads a `.model` file with a byte-pair vocabulary and an identity normaliser; other kinds are
+// refused by name. Throws Error with the byte of a fault.
+std::shared_ptr<const Tokenizer> read_sentence_piece(const std::string& path);
+std::shared_ptr<const Tokenizer> parse_sentence_piece(std::string_view bytes,
+                                                      const std::string& where);
+
+}  // namespace tessera
