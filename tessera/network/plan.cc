@@ -220,7 +220,7 @@ class Compiler {
       s.interleaved = d_.rope_interleaved;
     }
     for (int64_t h = 0; d_.position == PositionKind::alibi && h < d_.heads; ++h) {
-      s.slopes.push_back(static_cast<float>(alibi_slope(h, d_.heads)));
+      s.slopes.push_back(static_cast<float>(alibi_slope(h, d_.heads) * d_.alibi_scale));
     }
     stages().push_back(std::make_unique<AttendStage>(std::move(s), rows(op.inputs[0]),
                                                      allocate(op.output), &plan_.attend_));

@@ -232,7 +232,7 @@ at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Ten
       at::arange(keys.size(0), at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
   if (d.position == PositionKind::alibi) {
     std::vector<double> slopes;
-    for (int64_t h = 0; h < d.heads; ++h) slopes.push_back(alibi_slope(h, d.heads));
+    for (int64_t h = 0; h < d.heads; ++h) slopes.push_back(alibi_slope(h, d.heads) * d.alibi_scale);
     const at::Tensor m = at::tensor(slopes, at::kFloat).to(device_).view({d.heads, 1, 1});
     scores = scores + m * (j - positions.unsqueeze(1)).to(at::kFloat).unsqueeze(0);
   }
