@@ -25,6 +25,7 @@ struct RopeScaling {
   double attention_factor = 0;                       // yarn, longrope: 0 means by formula
   double mscale = 0, mscale_all_dim = 0;             // yarn: 0 means unused
   std::vector<double> short_factors, long_factors;   // longrope, [rotary_width / 2]
+  bool long_texts = false;  // longrope: the long factors, for texts beyond original_context
 };
 
 // What one layer does differently from its neighbours.

@@ -72,14 +72,23 @@ CacheType cache_type(CacheChoice choice, bool whole) {
   return whole ? CacheType::f32 : CacheType::f16;
 }
 
+ModelDescription served(ModelDescription d, int64_t context) {
+  d.rope_scaling.long_texts = context > d.rope_scaling.original_context;
+  return d;
+}
+
 class Engine final : public Network {
  public:
   Engine(const ModelFiles& model, const EngineOptions& options)
-      : description_(model.description),
+      : description_(served(model.description, options.context)),
         checkpoint_(model.checkpoint),
         options_(options),
-        plan_(model.description, *model.checkpoint, options.activations),
+        plan_(description_, *model.checkpoint, options.activations),
         table_(model.checkpoint->weight({Part::token_embedding})) {
+    const RopeScaling& scaling = description_.rope_scaling;
+    if (scaling.kind == ScalingKind::longrope && !scaling.long_texts) {
+      description_.context = std::min(description_.context, scaling.original_context);
+    }
     shape_.layers = description_.decoder ? description_.layers : 1;
     shape_.kv_heads = description_.kv_heads;
     shape_.head_width = description_.head_width;

@@ -65,8 +65,9 @@ RopeTable::RopeTable(double theta, int64_t width, const RopeScaling& s, int64_t 
       break;
     }
     case ScalingKind::longrope: {
-      for (size_t i = 0; i < frequencies_.size() && i < s.short_factors.size(); ++i) {
-        frequencies_[i] /= s.short_factors[i];
+      const std::vector<double>& divisors = s.long_texts ? s.long_factors : s.short_factors;
+      for (size_t i = 0; i < frequencies_.size() && i < divisors.size(); ++i) {
+        frequencies_[i] /= divisors[i];
       }
       const double stretch = static_cast<double>(context) / static_cast<double>(s.original_context);
       factor_ = s.attention_factor > 0 ? s.attention_factor

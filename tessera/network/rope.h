@@ -13,7 +13,7 @@ namespace tessera {
 // must not run beside readers.
 class RopeTable {
  public:
-  // width: rotated dimensions, even. `context`: the model's window (longrope chooses by it).
+  // width: rotated dimensions, even. `context`: the model's window.
   RopeTable(double theta, int64_t width, const RopeScaling& scaling, int64_t context);
 
   void ensure(int64_t positions);

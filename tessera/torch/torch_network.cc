@@ -232,7 +232,7 @@ at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Ten
       at::arange(keys.size(0), at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
   if (d.position == PositionKind::alibi) {
     std::vector<double> slopes;
-    for (int64_t h = 0; h < d.heads; ++h) slopes.push_back(alibi_slope(h, d.heads));
+    for (int64_t h = 0; h < d.heads; ++h) slopes.push_back(alibi_slope(h, d.heads) * d.alibi_scale);
     const at::Tensor m = at::tensor(slopes, at::kFloat).to(device_).view({d.heads, 1, 1});
     scores = scores + m * (j - positions.unsqueeze(1)).to(at::kFloat).unsqueeze(0);
   }
@@ -359,7 +359,7 @@ TorchNetwork::Output TorchNetwork::run(const at::Tensor& vectors, const at::Tens
   std::vector<at::Tensor> values(graph_.width.size());
   for (const Op& op : graph_.ops) {
     std::vector<at::Tensor> in;
-    for (Value v : op.inputs) in.push_back(values[static_cast<size_t>(v)]);
+    for (ValueId v : op.inputs) in.push_back(values[static_cast<size_t>(v)]);
     values[static_cast<size_t>(op.output)] =
         op.kind == OpKind::input ? vectors : compute(op, in, positions, past);
   }

@@ -225,7 +225,7 @@ class Naive {
           if (d_.attention_softcap != 0)
             s = d_.attention_softcap * std::tanh(s / d_.attention_softcap);
           if (d_.position == PositionKind::alibi)
-            s += alibi_slope(h, d_.heads) * static_cast<double>(j - i);
+            s += alibi_slope(h, d_.heads) * d_.alibi_scale * static_cast<double>(j - i);
           p.push_back(s);
           top = std::max(top, s);
         }

@@ -49,6 +49,7 @@ std::vector<Variant> variants() {
       {"alibi, embedding norm",
        [](ModelDescription& d) {
          d.position = PositionKind::alibi;
+         d.alibi_scale = 0.5;
          d.embedding_norm = true;
          d.norm = NormKind::layer;
          d.heads = 6;

@@ -1,8 +1,9 @@
-// logits_probe REF [f32|f16|bf16] [8bit]: what a network computes, for the parity tests. Each line
-// of standard input is a JSON object {"ids": [..], "cuts": [..], "want":
+// logits_probe REF [f32|f16|bf16] [8bit] [context=N]: what a network computes, for the parity
+// tests. Each line of standard input is a JSON object {"ids": [..], "cuts": [..], "want":
 // "logits"|"hidden"|"pooled"}: the ids are given to the network in pieces that end at the cuts
 // (none: all at once). The answer is an int64 count and as many floats, rows of all ids, or one
-// vector for "pooled". The optional arguments set the type of the cache and coarser activations.
+// vector for "pooled". The optional arguments set the type of the cache, coarser activations and
+// the longest text.
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -62,6 +63,7 @@ int main(int argc, char** argv) try {
     if (option == "f32") options.cache = tessera::CacheChoice::f32;
     if (option == "f16") options.cache = tessera::CacheChoice::f16;
     if (option == "bf16") options.cache = tessera::CacheChoice::bf16;
+    if (option.starts_with("context=")) options.context = std::stoll(option.substr(8));
     if (option == "8bit") options.activations = tessera::Activations::eight_bits;
   }
   const tessera::ModelFiles model = tessera::open_model(argv[1]);

@@ -31,6 +31,9 @@ CASES = {
         "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
         original_max_position_embeddings=32))),
     "llama-biases": ("llama", dict(_GROUPED, attention_bias=True, mlp_bias=True)),
+    "llama-odd": ("llama", dict(vocab_size=97, hidden_size=45, intermediate_size=50,
+                                num_hidden_layers=2, num_attention_heads=9, head_dim=6,
+                                num_key_value_heads=3, max_position_embeddings=64)),
     "smollm3": ("smollm3", dict(_GROUPED, num_hidden_layers=4, pad_token_id=0)),
     "mistral": ("mistral", dict(_NARROW, sliding_window=8)),
     "mixtral": ("mixtral", dict(_GROUPED, num_local_experts=4, num_experts_per_tok=2)),
@@ -54,6 +57,7 @@ CASES = {
     "opt": ("opt", _OPT),
     "opt-350m": ("opt", dict(_OPT, word_embed_proj_dim=16, do_layer_norm_before=False)),
     "bloom": ("bloom", dict(vocab_size=96, hidden_size=32, n_layer=3, n_head=4)),
+    "bloom-six-heads": ("bloom", dict(vocab_size=97, hidden_size=36, n_layer=2, n_head=6)),
     "falcon-7b": ("falcon", _FALCON),
     "falcon-40b": ("falcon", dict(_FALCON, new_decoder_architecture=True, num_kv_heads=2)),
     "falcon-11b": ("falcon", dict(_FALCON, new_decoder_architecture=True, num_kv_heads=2,
@@ -75,7 +79,9 @@ def write(name, folder, spread=0.1):
     """
     kind, keys = CASES[name]
     torch.manual_seed(1)
-    config = transformers.AutoConfig.for_model(kind, attn_implementation="eager", **keys)
+    # Falcon's eager attention of version 5 adds ALiBi twice, to the scores and in the mask.
+    attention = "sdpa" if name == "falcon-alibi" else "eager"
+    config = transformers.AutoConfig.for_model(kind, attn_implementation=attention, **keys)
     auto = (transformers.AutoModelForMaskedLM if kind in ENCODERS
             else transformers.AutoModelForCausalLM)
     model = auto.from_config(config).eval()
