@@ -16,3 +16,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/tessera-config-version.cm
 install(FILES ${PROJECT_BINARY_DIR}/tessera-config.cmake
               ${PROJECT_BINARY_DIR}/tessera-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
+install(FILES ${PROJECT_BINARY_DIR}/generated/methods.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
