@@ -5,8 +5,8 @@
 #   guest | SEAM | name | summary | system | source | equals the default at | header | factory
 # No field holds a semicolon. The factory is `std::unique_ptr<Interface> factory(const Options&)`, declared in the header.
 #
-# tessera_guest_tables(OUT FOLDER [LIST..]) writes the tables into FOLDER and their names into OUT. Lists that are given
-# are read after the rooms' own: guests from elsewhere (examples/guest).
+# tessera_guest_tables(OUT FOLDER [LIST..]) writes the tables into FOLDER and their names into OUT, and FOLDER/methods.md,
+# a page of all guests. Lists that are given are read after the rooms' own: guests from elsewhere (examples/guest).
 function(tessera_guest_tables out folder)
   set(sources)
   file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tessera/*/guests.list)
@@ -37,6 +37,7 @@ function(tessera_guest_tables out folder)
         set(includes_${seam_id} "#include \"tessera/base/guest.h\"\n#include \"${header}\"\n")
         set(interface_${seam_id} ${interface})
         set(rows_${seam_id} "")
+        set(page_${seam_id} "")
       elseif(kind STREQUAL "guest")
         list(LENGTH clean count)
         if(NOT count EQUAL 9 OR NOT DEFINED interface_${seam_id})
@@ -54,6 +55,7 @@ function(tessera_guest_tables out folder)
             set(${optional} "")
           endif()
         endforeach()
+        string(APPEND page_${seam_id} "| [${name}](${seam}/${name}.md) | ${summary} | ${source} |\n")
         string(APPEND includes_${seam_id} "#include \"${header}\"\n")
         string(APPEND rows_${seam_id} "      guest<${interface_${seam_id}}>({\"${seam}\", \"${name}\", \"${summary}\", \"${system}\", \"${source}\", \"${limit}\"}, ${factory}),\n")
       else()
@@ -64,6 +66,7 @@ function(tessera_guest_tables out folder)
   set(all "#include \"tessera/base/guest.h\"\n\n")
   set(body "")
   set(declared "")
+  set(page "# Methods\n")
   foreach(seam IN LISTS seams)
     string(REPLACE "-" "_" seam_id "${seam}")
     set(file ${folder}/guests_${seam_id}.cc)
@@ -85,6 +88,7 @@ std::vector<GuestEntry> guest_entries_${seam_id}() {
 }  // namespace tessera
 ")
     list(APPEND sources ${file})
+    string(APPEND page "\n## ${seam}\n| name | what it does | source |\n|---|---|---|\n${page_${seam_id}}")
     string(APPEND declared "std::vector<GuestEntry> guest_entries_${seam_id}();\n")
     string(APPEND body "  for (auto& e : guest_entries_${seam_id}()) out.push_back(std::move(e));\n")
   endforeach()
@@ -101,5 +105,6 @@ ${body}  return out;
 }  // namespace tessera
 ")
   list(APPEND sources ${folder}/guests_all.cc)
+  file(CONFIGURE OUTPUT ${folder}/methods.md @ONLY CONTENT "${page}")
   set(${out} ${sources} PARENT_SCOPE)
 endfunction()

@@ -5,7 +5,8 @@ install(TARGETS tessera EXPORT tessera-targets
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "torch" EXCLUDE
         # Bodies that a processor level is compiled from, and what shows a dependency's types.
-        REGEX "/kernels/(kernel_bodies|lanes_.*)\\.h$" EXCLUDE PATTERN "json_value.h" EXCLUDE)
+        REGEX "/kernels/(kernel_bodies|lanes_.*)\\.h$" EXCLUDE PATTERN "json_value.h" EXCLUDE
+        PATTERN "tokenizer_json.h" EXCLUDE)
 install(EXPORT tessera-targets NAMESPACE tessera:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tessera-config.cmake.in
   ${PROJECT_BINARY_DIR}/tessera-config.cmake
@@ -15,3 +16,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/tessera-config-version.cm
 install(FILES ${PROJECT_BINARY_DIR}/tessera-config.cmake
               ${PROJECT_BINARY_DIR}/tessera-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
+install(FILES ${PROJECT_BINARY_DIR}/generated/methods.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

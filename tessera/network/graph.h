@@ -12,7 +12,7 @@
 namespace tessera {
 
 // Index of a value [rows, width] of the graph; rows are the positions of a batch.
-using Value = int32_t;
+using ValueId = int32_t;
 
 enum class OpKind : uint8_t {
   input,         // the vectors that were given
@@ -36,8 +36,8 @@ enum class OpKind : uint8_t {
 struct Op {
   OpKind kind;
   Place place{Part::output};  // of the parameters, where the kind has some; layer of `attend`
-  std::vector<Value> inputs;
-  Value output = -1;
+  std::vector<ValueId> inputs;
+  ValueId output = -1;
   int64_t heads = 0;
   Activation activation = Activation::silu;
   double scale = 1;
@@ -46,8 +46,8 @@ struct Op {
 struct Graph {
   std::vector<Op> ops;         // in order of execution, each value is written once
   std::vector<int64_t> width;  // of each value
-  Value hidden = -1;           // after the final norm, wanted rows
-  Value logits = -1;           // -1: the network has no head
+  ValueId hidden = -1;         // after the final norm, wanted rows
+  ValueId logits = -1;         // -1: the network has no head
 };
 
 // The forward pass of every transformer that a ModelDescription can describe.

@@ -39,7 +39,7 @@ class Compiler {
     values_.resize(graph_.width.size());
     last_use_.assign(graph_.width.size(), -1);
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
-      for (Value v : graph_.ops[i].inputs)
+      for (ValueId v : graph_.ops[i].inputs)
         last_use_[static_cast<size_t>(v)] = static_cast<int64_t>(i);
     }
     const auto forever = static_cast<int64_t>(graph_.ops.size());
@@ -47,7 +47,7 @@ class Compiler {
     if (graph_.logits >= 0) last_use_[static_cast<size_t>(graph_.logits)] = forever;
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       compile_op(graph_.ops[i]);
-      for (Value v : graph_.ops[i].inputs) {
+      for (ValueId v : graph_.ops[i].inputs) {
         // Other rows are still being gathered from it while the next operation runs.
         const bool gathered = graph_.ops[i].kind == OpKind::take_wanted;
         if (last_use_[static_cast<size_t>(v)] == static_cast<int64_t>(i) && !gathered) free(v);
@@ -79,11 +79,11 @@ class Compiler {
     }
   }
 
-  Rows* rows(Value v) {
+  Rows* rows(ValueId v) {
     return &plan_.slots_[static_cast<size_t>(values_[static_cast<size_t>(v)])].rows;
   }
 
-  Rows* allocate(Value v) {
+  Rows* allocate(ValueId v) {
     const int64_t width = graph_.width[static_cast<size_t>(v)];
     for (size_t i = 0; i < free_.size(); ++i) {
       auto& slot = plan_.slots_[static_cast<size_t>(free_[i])];
@@ -97,7 +97,7 @@ class Compiler {
     values_[static_cast<size_t>(v)] = static_cast<int64_t>(plan_.slots_.size()) - 1;
     return rows(v);
   }
-  void free(Value v) { free_.push_back(values_[static_cast<size_t>(v)]); }
+  void free(ValueId v) { free_.push_back(values_[static_cast<size_t>(v)]); }
 
   std::vector<std::unique_ptr<Stage>>& stages() { return in_head_ ? plan_.head_ : plan_.body_; }
 
@@ -113,7 +113,7 @@ class Compiler {
 
   // The quantised form of `v`; made by a row operation unless it is there already. There is one
   // buffer, because every product reads its input right after it was quantised.
-  const Tiles* quantised(Value v) {
+  const Tiles* quantised(ValueId v) {
     const int64_t columns = graph_.width[static_cast<size_t>(v)];
     int64_t found = -1;
     for (size_t i = 0; i < plan_.tiles_.size(); ++i) {
@@ -144,7 +144,7 @@ class Compiler {
   void compile_linear(const Op& op) {
     const int64_t number = numbers_[next_number_++];
     const PackedMatrix& m = plan_.weights_.matrix(number);
-    const Value in = op.inputs[0];
+    const ValueId in = op.inputs[0];
     const Tiles* tiles = takes_quantised(m.packing) ? quantised(in) : nullptr;
     auto& list = stages();
     auto* stage = list.empty() ? nullptr : dynamic_cast<LinearStage*>(list.back().get());
@@ -325,8 +325,8 @@ class Compiler {
   std::vector<int64_t> free_;
   std::vector<int64_t> numbers_;  // of the weights, in the graph's order
   size_t next_number_ = 0;
-  std::vector<Value> tile_value_;
-  Value linear_value_ = -1;
+  std::vector<ValueId> tile_value_;
+  ValueId linear_value_ = -1;
   std::vector<std::pair<double, bool>> rope_keys_;
   bool in_head_ = false;
 };

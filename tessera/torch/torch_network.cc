@@ -133,7 +133,7 @@ void TorchNetwork::load(const Place& place) {
   if (b.present()) biases_[key] = tensor(b, false);
   auto name = [&](const std::string& suffix) {
     std::string n = w.module + suffix;
-    if (by_name_.count(n)) n += "#" + std::to_string(static_cast<int>(place.part));
+    if (by_name_.count(n)) n.append("#").append(std::to_string(static_cast<int>(place.part)));
     return n;
   };
   by_name_[name(".weight")] = weights_[key];
@@ -359,7 +359,7 @@ TorchNetwork::Output TorchNetwork::run(const at::Tensor& vectors, const at::Tens
   std::vector<at::Tensor> values(graph_.width.size());
   for (const Op& op : graph_.ops) {
     std::vector<at::Tensor> in;
-    for (Value v : op.inputs) in.push_back(values[static_cast<size_t>(v)]);
+    for (ValueId v : op.inputs) in.push_back(values[static_cast<size_t>(v)]);
     values[static_cast<size_t>(op.output)] =
         op.kind == OpKind::input ? vectors : compute(op, in, positions, past);
   }
