@@ -14,7 +14,7 @@ sentencepiece = pytest.importorskip("sentencepiece")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESSERA = os.environ.get("TESSERA_BIN", str(ROOT / "build/bin/tessera"))
 CACHE = pathlib.Path(os.environ.get("TESSERA_CACHE", pathlib.Path.home() / ".cache/tessera")) / "sentencepiece"
-COUNT = int(os.environ.get("TESSERA_PARITY_COUNT", "3000"))
+COUNT = int(os.environ.get("TESSERA_PARITY_STRINGS", "3000"))
 WHEEL = "mistral-common==1.13.1"
 FILES = ["tokenizer.model.v1", "mistral_instruct_tokenizer_240216.model.v2",
          "mistral_instruct_tokenizer_240323.model.v3", "mistral_instruct_tokenizer_241114.model.v7"]
