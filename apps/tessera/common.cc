@@ -110,6 +110,7 @@ std::optional<std::string> read_line(const std::string& prompt) {
     if (const size_t end = typed.find('\n'); end != std::string::npos) {
       std::string line = typed.substr(0, end);
       typed.erase(0, end + 1);
+      clear_interrupt();  // one that was pressed at the prompt is not the answer's
       return line;
     }
     char buffer[4096];

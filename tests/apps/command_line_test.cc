@@ -117,8 +117,7 @@ TEST(Run, EndsQuietlyWhenItsReaderGoesAway) {
 
 TEST(Run, IsInterruptedWithStatus130) {
   NEEDS_MODEL("smollm2")
-  EXPECT_EQ(spawn({"run", "Count from 1 to 1000"}, {.interrupt_after_ms = 1500, .limit_ms = 15000})
-                .status,
+  EXPECT_EQ(spawn({"run", "Count from 1 to 1000"}, {.interrupt = true, .limit_ms = 15000}).status,
             130);
 }
 

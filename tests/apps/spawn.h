@@ -24,7 +24,7 @@ struct SpawnOptions {
   std::string input = {};  // standard input, then its end
   std::vector<std::pair<std::string, std::string>> environment = {};
   size_t read_at_most = SIZE_MAX;  // of standard output, whose reader then goes away
-  int interrupt_after_ms = -1;     // Ctrl-C
+  bool interrupt = false;          // Ctrl-C once something was printed
   int limit_ms = 30000;
 };
 
@@ -56,7 +56,7 @@ inline Ended spawn(const std::vector<std::string>& arguments, const SpawnOptions
   auto passed = [&] {
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
   };
-  bool interrupted = options.interrupt_after_ms < 0, killed = false;
+  bool interrupted = !options.interrupt, killed = false;
   pollfd ends[2] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};
   while (ends[0].fd >= 0 || ends[1].fd >= 0) {
     poll(ends, 2, 20);
@@ -71,7 +71,7 @@ inline Ended spawn(const std::vector<std::string>& arguments, const SpawnOptions
         ends[i].fd = -1;
       }
     }
-    if (!interrupted && passed() > options.interrupt_after_ms) {
+    if (!interrupted && !ended.out.empty()) {
       interrupted = true;
       kill(child, SIGINT);
     }
