@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -35,7 +36,7 @@ int64_t cgroup_cpus() {
   std::string quota;
   double period = 0;
   if (!(file >> quota >> period) || quota == "max" || period <= 0) return 0;
-  return std::max<int64_t>(1, static_cast<int64_t>(std::atof(quota.c_str()) / period + 0.5));
+  return std::max<int64_t>(1, std::lround(std::atof(quota.c_str()) / period));
 }
 
 }  // namespace
@@ -109,6 +110,7 @@ std::optional<std::string> read_line(const std::string& prompt) {
     if (const size_t end = typed.find('\n'); end != std::string::npos) {
       std::string line = typed.substr(0, end);
       typed.erase(0, end + 1);
+      clear_interrupt();  // one that was pressed at the prompt is not the answer's
       return line;
     }
     char buffer[4096];

@@ -352,6 +352,7 @@ class Engine final : public Network {
 }  // namespace
 
 std::unique_ptr<Network> load_network(const ModelFiles& model, const EngineOptions& options) {
+  kernels();  // a level that this processor lacks is refused here: jobs of the pool must not throw
   return std::make_unique<Engine>(model, options);
 }
 

@@ -102,7 +102,7 @@ def ours(path, texts, *flags):
     with tempfile.TemporaryDirectory() as folder:
         for i, text in enumerate(texts):
             (pathlib.Path(folder) / f"{i:08d}").write_bytes(text.encode())
-        done = subprocess.run([BINARY, "tokenize", "-m", str(path), "--file", folder, "--json", *flags],
+        done = subprocess.run([BINARY, "tokenize", "-m", str(path), "--file", folder, "--json", "--whole", *flags],
                               check=True, capture_output=True)
     lines = done.stdout.decode().splitlines()
     assert len(lines) == len(texts)
