@@ -56,7 +56,7 @@ install_packages() {
   log=$(mktemp)
   if ! { "${root[@]}" apt-get -q update && "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
            -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}"; } </dev/null 2>&1 | tee "$log" |
-         thin '^(Need to get|Get:|Setting up)'; then
+         thin '^(Need to get|Unpacking|Setting up)'; then
     grep -E '^(E|Err)' "$log" | head -3 >&2
     rm -f "$log"
     fail "apt-get could not install what is needed"
