@@ -17,7 +17,7 @@ namespace {
 struct TokenizeOptions {
   CommonOptions common;
   std::optional<std::string> text;
-  std::string file, special = "on";
+  std::string file, special;
   bool lines = false, count = false, decode = false, no_template = false, whole = false;
 };
 
@@ -42,7 +42,8 @@ class Printer {
   Printer(const Tokenizer& tokenizer, const TokenizeOptions& options)
       : tokenizer_(tokenizer), options_(options) {
     encode_.add_template = !options.no_template;
-    encode_.special_in_text = options.special == "on";
+    encode_.special_in_text =
+        options.special.empty() ? tokenizer.library_parses_control() : options.special == "on";
     encode_.file_lengths = !options.whole;
   }
 
@@ -164,33 +165,35 @@ int tokenize(const TokenizeOptions& options) {
 }  // namespace
 
 Verb verb_tokenize() {
-  return {"tokenize", "text to token ids and their byte spans, and back", [](CLI::App& app) {
-            auto options = std::make_shared<TokenizeOptions>();
-            teach(app,
-                  "  tessera tokenize --json \"Hello world\"\n"
-                  "  {\"ids\":[19556,905],\"spans\":[[0,5],[5,11]]}");
-            add_reference(app, options->common);
-            add_tokenizer(app, options->common);
-            add_threads(app, options->common);
-            add_json(app, options->common);
-            app.add_option("text", options->text, "the text [standard input]")->type_name("TEXT");
-            app.add_option("--file", options->file,
-                           "read a file, every file of a folder, or - for standard input")
-                ->type_name("F|DIR|-");
-            app.add_flag("--lines", options->lines, "each line is a text of its own");
-            app.add_flag("--count", options->count, "only the number of bytes and tokens");
-            app.add_flag("--decode", options->decode,
-                         "the other way: JSON arrays of ids, one a line, to the text's bytes");
-            app.add_flag("--no-template", options->no_template,
-                         "nothing in front of or behind the text");
-            app.add_flag("--whole", options->whole,
-                         "neither cut nor filled up as the file's truncation and padding say");
-            app.add_option("--special-in-text", options->special,
-                           "whether control tokens written in the text become control ids [on]")
-                ->type_name("on|off")
-                ->check(CLI::IsMember({"on", "off"}));
-            return [options] { return tokenize(*options); };
-          }};
+  return {
+      "tokenize", "text to token ids and their byte spans, and back", [](CLI::App& app) {
+        auto options = std::make_shared<TokenizeOptions>();
+        teach(app,
+              "  tessera tokenize --json \"Hello world\"\n"
+              "  {\"ids\":[19556,905],\"spans\":[[0,5],[5,11]]}");
+        add_reference(app, options->common);
+        add_tokenizer(app, options->common);
+        add_threads(app, options->common);
+        add_json(app, options->common);
+        app.add_option("text", options->text, "the text [standard input]")->type_name("TEXT");
+        app.add_option("--file", options->file,
+                       "read a file, every file of a folder, or - for standard input")
+            ->type_name("F|DIR|-");
+        app.add_flag("--lines", options->lines, "each line is a text of its own");
+        app.add_flag("--count", options->count, "only the number of bytes and tokens");
+        app.add_flag("--decode", options->decode,
+                     "the other way: JSON arrays of ids, one a line, to the text's bytes");
+        app.add_flag("--no-template", options->no_template,
+                     "nothing in front of or behind the text");
+        app.add_flag("--whole", options->whole,
+                     "neither cut nor filled up as the file's truncation and padding say");
+        app.add_option(
+               "--special-in-text", options->special,
+               "whether control tokens in the text become control ids [as the format's library]")
+            ->type_name("on|off")
+            ->check(CLI::IsMember({"on", "off"}));
+        return [options] { return tokenize(*options); };
+      }};
 }
 
 }  // namespace tessera::cli

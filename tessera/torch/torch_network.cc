@@ -133,7 +133,7 @@ void TorchNetwork::load(const Place& place) {
   if (b.present()) biases_[key] = tensor(b, false);
   auto name = [&](const std::string& suffix) {
     std::string n = w.module + suffix;
-    if (by_name_.count(n)) n += "#" + std::to_string(static_cast<int>(place.part));
+    if (by_name_.count(n)) n.append("#").append(std::to_string(static_cast<int>(place.part)));
     return n;
   };
   by_name_[name(".weight")] = weights_[key];

