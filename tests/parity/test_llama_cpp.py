@@ -51,6 +51,8 @@ def install():
 def ask(requests):
     done = subprocess.run([node(), install(), SMOLLM2], input="\n".join(map(json.dumps, requests)) + "\n",
                           capture_output=True, text=True)
+    if "not compatible with the current system" in done.stderr:
+        pytest.skip("llama.cpp's npm build refuses this node: put another one in PATH")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
