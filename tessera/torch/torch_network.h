@@ -40,7 +40,8 @@ class TorchNetwork final : public Network {
   Output run(const at::Tensor& vectors, const at::Tensor& positions, TorchPast* past);
 
   // Every parameter by its Hugging Face name ("model.norm.weight"), as leaves for an optimiser.
-  // Parts of a fused tensor share a module: all but the first bear "#" and the number of their Part.
+  // Parts of a fused tensor share a module: all but the first bear "#" and the number of their
+  // Part.
   const std::map<std::string, at::Tensor>& parameters() const { return by_name_; }
 
  private:
