@@ -49,3 +49,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx512.cc PROPERTIES
     COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi2;-mprefer-vector-width=512;-Wno-maybe-uninitialized;-Wno-uninitialized")
 endif()
+if(TESSERA_SANITIZE)
+  # Unrolled loops with a check at each access take minutes to optimise and no less time to run.
+  foreach(level reference avx2 avx512)
+    set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc APPEND PROPERTY COMPILE_OPTIONS -O1)
+  endforeach()
+endif()

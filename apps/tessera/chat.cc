@@ -73,8 +73,9 @@ Prompt raw_prompt(const Session& session, const std::string& text, bool special_
   options.add_template = false;
   options.special_in_text = special_in_text;
   Prompt p{text, {}};
-  if (session.tokenizer->adds_bos() && session.tokenizer->bos())
-    p.ids.push_back(*session.tokenizer->bos());
+  if (const auto bos = session.tokenizer->bos(); bos && session.tokenizer->adds_bos()) {
+    p.ids.push_back(*bos);
+  }
   const std::vector<TokenId> ids = session.tokenizer->encode(text, options).ids;
   p.ids.insert(p.ids.end(), ids.begin(), ids.end());
   return p;

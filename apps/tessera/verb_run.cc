@@ -101,7 +101,7 @@ class Runner {
     options_.context = session_.model->context() > (int64_t{1} << 60) ? -1 : 0;
     for (int64_t id : session_.files.generation.stop_ids)
       options_.stop_ids.push_back(static_cast<TokenId>(id));
-    if (session_.tokenizer->eos()) options_.stop_ids.push_back(*session_.tokenizer->eos());
+    if (const auto eos = session_.tokenizer->eos()) options_.stop_ids.push_back(*eos);
   }
 
   int once(const std::string& text) {

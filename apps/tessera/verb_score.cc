@@ -46,7 +46,7 @@ int run_score(const ScoreVerb& o) {
   encode.special_in_text = o.special_in_text;
   const Encoding e = s.tokenizer->encode(text, encode);
   std::vector<int32_t> ids;
-  if (s.tokenizer->adds_bos() && s.tokenizer->bos()) ids.push_back(*s.tokenizer->bos());
+  if (const auto bos = s.tokenizer->bos(); bos && s.tokenizer->adds_bos()) ids.push_back(*bos);
   const auto first = static_cast<int64_t>(ids.size());
   ids.insert(ids.end(), e.ids.begin(), e.ids.end());
   if (ids.size() < 2) {

@@ -18,6 +18,9 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw Error(path_, std::strerror(errno), "Check the path and its permissions.");
   struct stat info{};
+  // An empty file gives an empty view, but not a null one, which some readers may not be handed.
+  static constexpr std::byte kNothing{};
+  data_ = &kNothing;
   int failed = fstat(fd, &info);
   int reason = errno;
   if (!failed && !S_ISREG(info.st_mode)) {
@@ -48,7 +51,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-  if (data_) munmap(const_cast<std::byte*>(data_), size_);
+  if (size_ > 0) munmap(const_cast<std::byte*>(data_), size_);
 }
 
 void MappedFile::drop(std::span<const std::byte> part) const {

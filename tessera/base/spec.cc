@@ -146,7 +146,7 @@ void SpecReader::operator()(std::string_view key, bool& value, std::string_view 
 }
 
 void SpecReader::operator()(std::string_view key, std::string& value, std::string_view /*meaning*/,
-                            std::vector<std::string> choices) {
+                            const std::vector<std::string>& choices) {
   const std::string* text = find(key);
   if (!text) return;
   if (!choices.empty() && std::find(choices.begin(), choices.end(), *text) == choices.end()) {
@@ -180,7 +180,7 @@ void SpecDocs::operator()(std::string_view key, bool& value, std::string_view me
 }
 
 void SpecDocs::operator()(std::string_view key, std::string& value, std::string_view meaning,
-                          std::vector<std::string> choices) {
+                          const std::vector<std::string>& choices) {
   docs.push_back({std::string(key), "text", value, choices.empty() ? "any" : join(choices),
                   std::string(meaning)});
 }

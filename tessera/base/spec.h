@@ -57,7 +57,7 @@ class SpecReader {
   void operator()(std::string_view key, double& value, std::string_view meaning, Range range = {});
   void operator()(std::string_view key, bool& value, std::string_view meaning);
   void operator()(std::string_view key, std::string& value, std::string_view meaning,
-                  std::vector<std::string> choices = {});
+                  const std::vector<std::string>& choices = {});
   // Refuses keys that no field asked for. Call last.
   void finish() const;
 
@@ -76,7 +76,7 @@ class SpecDocs {
   void operator()(std::string_view key, double& value, std::string_view meaning, Range range = {});
   void operator()(std::string_view key, bool& value, std::string_view meaning);
   void operator()(std::string_view key, std::string& value, std::string_view meaning,
-                  std::vector<std::string> choices = {});
+                  const std::vector<std::string>& choices = {});
   std::vector<OptionDoc> docs;
 };
 
