@@ -5,12 +5,12 @@
 import {createInterface} from "node:readline";
 import {getLlama, LlamaLogLevel} from "node-llama-cpp";
 
-const llama = await getLlama({gpu: false, build: "never", logLevel: LlamaLogLevel.error});
+const llama = await getLlama({gpu: false, build: "never", maxThreads: 1, logLevel: LlamaLogLevel.error});
 const model = await llama.loadModel({modelPath: process.argv[2]});
 let context = null;
 
 async function continued(ids, count) {
-  context ??= await model.createContext({contextSize: 1024});
+  context ??= await model.createContext({contextSize: 1024, threads: 1});
   const sequence = context.getSequence();
   const answer = [];
   for await (const id of sequence.evaluate(ids, {temperature: 0})) {
