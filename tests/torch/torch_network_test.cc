@@ -100,7 +100,7 @@ TEST(TorchNetwork, GradientsAreThoseOfTheLoss) {
       const double down = loss().item<double>();
       p.copy_(kept);
       const double slope = (p.grad() * change).sum().item<double>();
-      // The loss comes from fp32 logits: differences of it are good to a few hundredths at this step.
+      // The loss comes from fp32 logits: its differences are good to a few hundredths at this step.
       EXPECT_NEAR((up - down) / (2 * step), slope, 0.08 * std::fabs(slope) + 0.05) << name;
       ++moved;
     }
