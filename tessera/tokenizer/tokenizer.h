@@ -14,6 +14,7 @@
 namespace tessera {
 
 class GgufFile;
+class IdBuffer;
 
 using TokenId = int32_t;
 
@@ -77,6 +78,11 @@ class Tokenizer {
   virtual const Vocabulary& vocabulary() const = 0;
   // Any bytes, valid UTF-8 or not. Appends nothing but what the options ask for.
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  // Appends the ids that encode() gives, without spans and at full speed.
+  virtual void encode_ids(std::string_view text, const EncodeOptions& options,
+                          IdBuffer& out) const;
+  // Their number.
+  int64_t count(std::string_view text, const EncodeOptions& options = {}) const;
   // Bytes of one pre-token to ids, without normaliser, splitter and added tokens.
   virtual std::vector<TokenId> encode_piece(std::string_view piece) const = 0;
   // The text's bytes, as the file's decoder joins them. Ids outside the vocabulary: Error.
