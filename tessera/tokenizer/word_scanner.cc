@@ -99,6 +99,13 @@ uint64_t flood(uint64_t seeds, uint64_t through) {
   return seeds;
 }
 
+// Population count that needs no instruction of newer processors.
+uint64_t ones(uint64_t x) {
+  x -= x >> 1 & 0x5555555555555555;
+  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+  return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56;
+}
+
 // Length of the letters of a contraction behind an apostrophe; 0: there is none.
 size_t contraction(std::string_view behind, bool any_case) {
   const auto at = [&](size_t i) {
@@ -475,7 +482,7 @@ void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   size_t count = 0;
   for (size_t b = 0; b < blocks; ++b) {
     if (b + 1 == blocks && (sure & 63) != 0) starts_[b] &= (uint64_t{1} << (sure & 63)) - 1;
-    count += static_cast<size_t>(std::popcount(starts_[b]));
+    count += static_cast<size_t>(ones(starts_[b]));
   }
   const size_t held = out.size();
   // Eight are written at a time, so that the loop has few branches.
@@ -484,7 +491,7 @@ void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   for (size_t b = 0; b < blocks; ++b) {
     uint64_t bits = starts_[b];
     const auto base = static_cast<uint32_t>(at_ + 64 * b);
-    const int here = std::popcount(bits);
+    const int here = static_cast<int>(ones(bits));
     for (int i = 0; i < here; i += 8) {
       for (int k = 0; k < 8; ++k) {
         to[i + k] = base + static_cast<uint32_t>(std::countr_zero(bits));
