@@ -584,8 +584,8 @@ void merge(float* maximum, float* total, float* weighted, float chunk_maximum, f
 }
 
 constexpr Kernels table() {
-  return {kLevelName, linear,  quantise, rms_norm, layer_norm, activate,   gate,
-          add_scaled, softcap, softmax,  attend,   merge,      ascii_masks};
+  return {kLevelName, linear,  quantise, rms_norm, layer_norm,  activate,   gate,      add_scaled,
+          softcap,    softmax, attend,   merge,    ascii_masks, wide_masks, pair_masks};
 }
 
 }  // namespace

@@ -86,6 +86,13 @@ struct Kernels {
 
   // The classes of 64 * blocks bytes.   out [blocks]
   void (*ascii_masks)(const unsigned char* text, size_t blocks, AsciiMasks* out);
+  void (*wide_masks)(const unsigned char* text, size_t blocks, const LeadSet& first,
+                     const LeadSet& second, WideMasks* out);
+  // For 64 * blocks bytes of ASCII, bit i says whether byte i - 1 and byte i are in the relation.
+  // The byte in front of `text` is read; what bytes from 0x80 on are given is undefined.
+  //   out [blocks]
+  void (*pair_masks)(const unsigned char* text, size_t blocks, const PairGroups& groups,
+                     uint64_t* out);
 };
 
 const Kernels& reference_kernels();

@@ -149,6 +149,7 @@ class BytePairModel : public Model {
       };
       pieces_.each(add);
       options_.whole.each([this](std::string_view token, TokenId) { borders_->add(token); });
+      borders_->finish();
     });
     return borders_.get();
   }
