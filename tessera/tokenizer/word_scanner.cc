@@ -146,13 +146,6 @@ uint64_t flood(uint64_t seeds, uint64_t through) {
   return seeds;
 }
 
-// Population count that needs no instruction of newer processors.
-uint64_t ones(uint64_t x) {
-  x -= x >> 1 & 0x5555555555555555;
-  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
-  return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56;
-}
-
 // Length of the letters of a contraction behind an apostrophe; 0: there is none.
 size_t contraction(std::string_view behind, bool any_case) {
   const auto at = [&](size_t i) {
@@ -611,27 +604,11 @@ size_t WordScanner::last_sure_start(size_t blocks) const {
 // Appends the starts below `sure`.
 void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   const size_t blocks = (sure + 63) / 64;
-  size_t count = 0;
-  for (size_t b = 0; b < blocks; ++b) {
-    if (b + 1 == blocks && (sure & 63) != 0) starts_[b] &= (uint64_t{1} << (sure & 63)) - 1;
-    count += static_cast<size_t>(ones(starts_[b]));
-  }
+  if ((sure & 63) != 0) starts_[blocks - 1] &= (uint64_t{1} << (sure & 63)) - 1;
   const size_t held = out.size();
-  // Eight are written at a time, so that the loop has few branches.
-  out.resize(held + count + 8);
-  uint32_t* to = out.data() + held;
-  for (size_t b = 0; b < blocks; ++b) {
-    uint64_t bits = starts_[b];
-    const auto base = static_cast<uint32_t>(at_ + 64 * b);
-    const int here = static_cast<int>(ones(bits));
-    for (int i = 0; i < here; i += 8) {
-      for (int k = 0; k < 8; ++k) {
-        to[i + k] = base + static_cast<uint32_t>(std::countr_zero(bits));
-        bits &= bits - 1;
-      }
-    }
-    to += here;
-  }
+  out.resize(held + 64 * blocks + 16);
+  const size_t count =
+      kernels().positions(starts_.data(), blocks, static_cast<uint32_t>(at_), out.data() + held);
   out.resize(held + count);
 }
 
