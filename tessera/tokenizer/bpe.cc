@@ -423,6 +423,37 @@ class BytePairModel : public Model {
 
 }  // namespace
 
+std::vector<BpeMerge> merges_by_name(const VocabularyTable& vocabulary,
+                                     std::span<const MergeNames> names, size_t prefix,
+                                     const std::function<void(size_t, std::string_view)>& unknown) {
+  std::string joined;
+  std::vector<size_t> ends;
+  ends.reserve(names.size());
+  for (const MergeNames& merge : names) {
+    joined.append(merge.left).append(merge.right.substr(prefix));
+    ends.push_back(joined.size());
+  }
+  // Left, right and joined piece of each.
+  std::vector<std::string_view> pieces;
+  pieces.reserve(3 * names.size());
+  for (size_t i = 0, begin = 0; i < names.size(); begin = ends[i++]) {
+    const auto both = std::string_view(joined).substr(begin, ends[i] - begin);
+    pieces.insert(pieces.end(), {names[i].left, names[i].right, both});
+  }
+  std::vector<TokenId> ids(pieces.size());
+  vocabulary.find_all(pieces, ids.data());
+  std::vector<BpeMerge> merges;
+  merges.reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    const TokenId* found = ids.data() + 3 * i;
+    for (size_t k = 0; k < 3; ++k) {
+      if (found[k] < 0) unknown(i, pieces[3 * i + k]);
+    }
+    merges.push_back({found[0], found[1], found[2], static_cast<uint32_t>(i)});
+  }
+  return merges;
+}
+
 std::unique_ptr<Model> byte_pair_model(PieceTable pieces, const std::vector<BpeMerge>& merges,
                                        std::vector<bool> control, BpeOptions options) {
   return std::make_unique<BytePairModel>(std::move(pieces), merges, std::move(control),
