@@ -48,6 +48,7 @@ class UnitEncoder {
 
   UnitEncoder(const Normaliser* normaliser, const Model& model)
       : normaliser_(normaliser), model_(model) {}
+  void encode_plain_words(std::string_view text, Call& call) const;
   void encode_words(std::string_view text, bool composing, Call& call) const;
   void encode_units(std::string_view text, size_t end, Call& call) const;
   void pattern_words(std::string_view text, size_t& at, Call& call) const;
@@ -56,6 +57,7 @@ class UnitEncoder {
 
   const Normaliser* normaliser_;  // in front of words; null: none
   const Model& model_;
+  const PreTokenizer* plain_words_ = nullptr;  // cuts at white space and punctuation
   std::optional<WordSplit> words_;
   SpaceMarks marks_;  // without words: how spaces are spelled
 };

@@ -1,9 +1,12 @@
 // encode_ids(), which looks units up, against encode(), which takes the plain path; over
 // vocabularies whose merges were made by joining random neighbours of random text.
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -197,6 +200,35 @@ TEST(EncodeIds, AreThoseOfThePlainPathForEveryTokenizerAtHand) {
     std::mt19937 rng(7);
     expect_same(*tokenizer, rng, 40);
   }
+}
+
+TEST(EncodeIds, OfOneTokenizerComeFromSeveralThreads) {
+  std::mt19937 rng(3);
+  const auto tokenizer =
+      fixtures::parse(with_random_merges(fixtures::byte_level_json(), rng, true, 150));
+  std::vector<std::string> texts;
+  std::vector<std::vector<TokenId>> wanted;
+  for (int i = 0; i < 40; ++i) {
+    texts.push_back(random_text(rng, 300));
+    wanted.push_back(tokenizer->encode(texts.back()).ids);
+  }
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 4 * texts.size(); ++i) {
+        const size_t which = (i * (t + 1)) % texts.size();
+        IdBuffer ids;
+        tokenizer->encode_ids(texts[which], {}, ids);
+        if (!std::equal(ids.ids().begin(), ids.ids().end(), wanted[which].begin(),
+                        wanted[which].end())) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace
