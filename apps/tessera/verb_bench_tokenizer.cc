@@ -43,6 +43,20 @@ std::vector<std::string_view> cut(std::string_view text) {
   return out;
 }
 
+// Nanoseconds that the text's first 80 bytes take, over and over.
+double short_text_ns(const Tokenizer& tokenizer, std::string_view text) {
+  constexpr int kTimes = 100'000;
+  const std::string_view part = text.substr(0, 80);
+  IdBuffer ids;
+  const double seconds = seconds_of([&] {
+    for (int i = 0; i < kTimes; ++i) {
+      ids.clear();
+      tokenizer.encode_ids(part, {.add_template = false}, ids);
+    }
+  });
+  return seconds / kTimes * 1e9;
+}
+
 int bench(const BenchTokenizerOptions& options) {
   MappedFile file(options.file);
   std::string text(file.text());
@@ -74,20 +88,23 @@ int bench(const BenchTokenizerOptions& options) {
     double again = seconds_of(pass);
     best = i == 0 ? again : std::min(best, again);
   }
+  const double short_ns = short_text_ns(*tokenizer, text);
   auto rate = [&](double seconds) { return static_cast<double>(text.size()) / 1e6 / seconds; };
   if (options.common.json) {
     fmt::print(
-        "{{\"mb_per_s_first\":{:.3f},\"mb_per_s\":{:.3f},\"tokens\":{},\"load_seconds\":{:.4f}}}\n",
-        rate(first), rate(best), tokens.load(), load);
+        "{{\"mb_per_s_first\":{:.3f},\"mb_per_s\":{:.3f},\"tokens\":{},\"load_seconds\":{:.4f},"
+        "\"short_text_ns\":{:.0f}}}\n",
+        rate(first), rate(best), tokens.load(), load, short_ns);
     return kDone;
   }
   fmt::print("{}\n", tokenizer->summary());
   fmt::print("first pass   {:8.1f} MB/s\nlater passes {:8.1f} MB/s (best of {})\n", rate(first),
              rate(best), options.passes);
   const size_t total = tokens;
-  fmt::print("tokens       {:8} ({:.2f} bytes each)\nloading      {:8.3f} s\n", total,
-             static_cast<double>(text.size()) / static_cast<double>(std::max<size_t>(total, 1)),
-             load);
+  fmt::print(
+      "tokens       {:8} ({:.2f} bytes each)\nloading      {:8.3f} s\n80 bytes     {:8.0f} ns\n",
+      total, static_cast<double>(text.size()) / static_cast<double>(std::max<size_t>(total, 1)),
+      load, short_ns);
   return kDone;
 }
 

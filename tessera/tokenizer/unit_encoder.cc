@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 // Words of more bytes are cut at borders before they are merged.
 constexpr size_t kLongWord = 15;
+constexpr size_t kShortText = 1024;
 // Bytes that are cut into units at a time.
 constexpr size_t kChunk = 8192;
 
@@ -67,6 +68,13 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
   }
   state.starts.clear();
   Call call{state, *cache, text.data() + text.size(), allow_control, out};
+  if (text.size() <= kShortText) {
+    // Look-ups read a little behind a unit: where that is a large part of all, it is made readable.
+    const size_t size = text.size();
+    std::copy(text.begin(), text.end(), state.short_text.begin());
+    text = {state.short_text.data(), size};
+    call.readable = text.data() + state.short_text.size();
+  }
   if (plain_words_) return encode_plain_words(text, call);
   if (words_ && normaliser_ && !normaliser_->composes()) {
     const AlignedText changed = normaliser_->apply(AlignedText(text));

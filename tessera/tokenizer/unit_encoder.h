@@ -3,6 +3,7 @@
 // model. Gives the ids of the plain path.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ class UnitEncoder {
     std::vector<ModelToken> tokens;
     std::vector<TokenId> ids;
     std::string spelled;
+    std::array<char, 1024 + 16> short_text{};
   };
 
   // None when the parts cut or spell text in a way that is not known here. The parts must outlive
