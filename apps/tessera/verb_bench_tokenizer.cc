@@ -7,7 +7,7 @@
 #include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
-#include "tessera/base/mapped_file.h"
+#include "tessera/text/corpus.h"
 
 namespace tessera::cli {
 namespace {
@@ -25,8 +25,7 @@ double seconds_of(const auto& work) {
 }
 
 int bench(const BenchTokenizerOptions& options) {
-  MappedFile file(options.file);
-  std::string text(file.text());
+  const std::string text = read_text(options.file);
   if (text.empty())
     throw Error(options.file, "is empty", "Name a file with some megabytes of text.");
   const std::string reference =
