@@ -59,6 +59,7 @@ struct Pattern::Compiled {
   };
   std::unique_ptr<pcre2_code, Free> code;
   bool just_in_time = false;
+  std::string expression, literal;
   std::array<uint8_t, 256> ascii{}, byte_level{};
   std::vector<uint16_t> page_of;  // of 128 units
   std::vector<uint8_t> pages;
@@ -72,10 +73,10 @@ struct Pattern::Compiled {
       ascii[b] = class_of(b < 0x80 ? b : kInvalidByte + b);
       byte_level[b] = class_of(byte_level_character(static_cast<unsigned char>(b)));
     }
-    std::string expression = expression_of(parsed, classes);
+    std::string rewritten = expression_of(parsed, classes);
     int error = 0;
     PCRE2_SIZE offset = 0;
-    code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+    code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(rewritten.data()), rewritten.size(),
                              PCRE2_DOTALL | PCRE2_NEVER_UTF, &error, &offset, nullptr));
     if (!code) {
       std::array<PCRE2_UCHAR, 200> message{};
@@ -142,12 +143,17 @@ struct Pattern::Compiled {
 
 Pattern::Pattern() = default;
 Pattern::Pattern(std::string_view expression)
-    : compiled_(std::make_unique<Compiled>(parse_pattern(expression))) {}
+    : compiled_(std::make_unique<Compiled>(parse_pattern(expression))) {
+  compiled_->expression = expression;
+}
 Pattern Pattern::literal(std::string_view text) {
   Pattern out;
   out.compiled_ = std::make_unique<Compiled>(parse_literal(text));
+  out.compiled_->literal = text;
   return out;
 }
+std::string_view Pattern::expression() const { return compiled_->expression; }
+std::string_view Pattern::literal_text() const { return compiled_->literal; }
 Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern& Pattern::operator=(Pattern&&) noexcept = default;

@@ -79,8 +79,7 @@ class Tokenizer {
   // Any bytes, valid UTF-8 or not. Appends nothing but what the options ask for.
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   // Appends the ids that encode() gives, without spans and at full speed.
-  virtual void encode_ids(std::string_view text, const EncodeOptions& options,
-                          IdBuffer& out) const;
+  virtual void encode_ids(std::string_view text, const EncodeOptions& options, IdBuffer& out) const;
   // Their number.
   int64_t count(std::string_view text, const EncodeOptions& options = {}) const;
   // Bytes of one pre-token to ids, without normaliser, splitter and added tokens.
