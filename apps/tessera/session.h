@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/files/model.h"
 #include "tessera/network/language_model.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 #include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera::cli {

@@ -4,11 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
 #include "tessera/text/corpus.h"
 #include "tessera/tokenizer/id_buffer.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 namespace tessera::cli {
 namespace {
