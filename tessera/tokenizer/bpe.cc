@@ -22,19 +22,26 @@ struct Joined {
 };
 
 // From a pair of neighbours to what they become.
+// Pairs that join. Most pairs that are asked for do not: a bit a pair, small enough for the
+// second-level cache, answers for nearly all of them.
 class PairTable {
  public:
-  explicit PairTable(size_t pairs) : slots_(std::bit_ceil(pairs * 2 + 16)) {}
+  explicit PairTable(size_t pairs)
+      : slots_(std::bit_ceil(pairs + pairs / 2 + 16)), filter_(kFilterBits / 64) {}
 
   void set(TokenId left, TokenId right, Joined joined) {
-    uint64_t key = key_of(left, right);
-    size_t at = place(key);
+    const uint64_t key = key_of(left, right), hash = hash_of(key);
+    const size_t bit = hash >> (64 - kFilterLog);
+    filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
+    size_t at = hash & (slots_.size() - 1);
     while (slots_[at].key != kFree && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
     slots_[at] = {key, joined};
   }
   Joined find(TokenId left, TokenId right) const {
-    uint64_t key = key_of(left, right);
-    for (size_t at = place(key);; at = (at + 1) & (slots_.size() - 1)) {
+    const uint64_t key = key_of(left, right), hash = hash_of(key);
+    const size_t bit = hash >> (64 - kFilterLog);
+    if ((filter_[bit >> 6] >> (bit & 63) & 1) == 0) return {};
+    for (size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
       if (slots_[at].key == key) return slots_[at].joined;
       if (slots_[at].key == kFree) return {};
     }
@@ -42,6 +49,8 @@ class PairTable {
 
  private:
   static constexpr uint64_t kFree = ~uint64_t{0};
+  static constexpr int kFilterLog = 22;
+  static constexpr size_t kFilterBits = size_t{1} << kFilterLog;
   struct Slot {
     uint64_t key = kFree;
     Joined joined;
@@ -49,11 +58,12 @@ class PairTable {
   static uint64_t key_of(TokenId left, TokenId right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  size_t place(uint64_t key) const {
-    uint64_t hash = key * 0x9E3779B97F4A7C15;
-    return (hash ^ hash >> 32) & (slots_.size() - 1);
+  static uint64_t hash_of(uint64_t key) {
+    const uint64_t mixed = key * 0x9E3779B97F4A7C15;
+    return (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93;
   }
   std::vector<Slot> slots_;
+  std::vector<uint64_t> filter_;
 };
 
 class BytePairModel : public Model {
@@ -82,6 +92,15 @@ class BytePairModel : public Model {
     }
     plain_ = options_.continuing_prefix.empty() && options_.end_suffix.empty();
     can_cut_ = plain_ && !crosses_borders(merges);
+    if (plain_ && options_.reading == Reading::utf8) {
+      characters_.resize(0x10000, -1);
+      pieces_.each([this](std::string_view piece, TokenId id) {
+        const Unit unit = unit_at(piece, 0);
+        if (unit.length == piece.size() && unit.code < characters_.size()) {
+          characters_[unit.code] = id;
+        }
+      });
+    }
   }
 
   std::string name() const override {
@@ -172,7 +191,8 @@ class BytePairModel : public Model {
   TokenId symbol(std::string_view text, bool is_first, bool is_last) const {
     if (plain_) {
       if (text.size() == 1) return single_[static_cast<unsigned char>(text[0])];
-      return pieces_.find(text);
+      const char32_t code = unit_at(text, 0).code;
+      return code < characters_.size() ? characters_[code] : pieces_.find(text);
     }
     std::string name = is_first ? "" : options_.continuing_prefix;
     name += text;
@@ -318,6 +338,7 @@ class BytePairModel : public Model {
   std::vector<bool> control_;
   BpeOptions options_;
   std::array<TokenId, 256> single_{}, fallback_{};
+  std::vector<TokenId> characters_;  // tokens of one character of the basic plane, by code
   bool plain_ = true, can_cut_ = false;
   std::vector<bool> merged_;  // tokens that a merge gives
   mutable std::once_flag borders_once_;

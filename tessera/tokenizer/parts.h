@@ -31,6 +31,8 @@ class Normaliser {
   virtual std::optional<SpaceMarks> space_marks() const { return std::nullopt; }
   // The text that it puts in front, when that is all.
   virtual std::string_view prefix() const { return {}; }
+  // Whether it gives Unicode's form C and does nothing else.
+  virtual bool composes() const { return false; }
 };
 
 // A text on its way to the model: what is not in a piece is dropped.

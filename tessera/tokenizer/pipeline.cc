@@ -110,6 +110,8 @@ class Pipeline : public Tokenizer {
     const bool whole = !options.file_lengths && options.longest == 0 && options.content.empty();
     if (!units_ || !whole) return Tokenizer::encode_ids(text, options, out);
     if (options.add_template) out.append(parts_.frame.before);
+    // Most texts need no more, so that long ones are not moved while they grow.
+    out.room(text.size() / 3 + 16);
     auto scratch = pool_.take();
     scratch->raw.clear();
     const bool special = options.special_in_text;

@@ -52,19 +52,20 @@ UnitCache::Key UnitCache::medium_key(uint64_t low, uint64_t high, size_t length,
                    static_cast<uint64_t>(length | (part ? 0x80U : 0U)) << 56};
 }
 
+// Without branches on which way it is: nobody could foresee them.
 UnitCache::Value UnitCache::probe(const ShortSet& set, uint64_t key) {
-  Value out = kUnknown;
-  for (size_t w = 0; w < kWays; ++w) out = set.keys[w] == key ? set.values[w] : out;
-  return out;
+  const size_t way = static_cast<size_t>(set.keys[1] == key) +
+                     static_cast<size_t>(set.keys[2] == key) * 2 +
+                     static_cast<size_t>(set.keys[3] == key) * 3;
+  return set.values[way] | -static_cast<uint64_t>(set.keys[way] != key);
 }
 
 UnitCache::Value UnitCache::probe(const MediumSet& set, const Key& key) {
-  Value out = kUnknown;
-  for (size_t w = 0; w < kWays; ++w) {
-    const bool same = ((set.keys[w].low ^ key.low) | (set.keys[w].high ^ key.high)) == 0;
-    out = same ? set.values[w] : out;
-  }
-  return out;
+  const auto same = [&](size_t w) {
+    return static_cast<size_t>(((set.keys[w].low ^ key.low) | (set.keys[w].high ^ key.high)) == 0);
+  };
+  const size_t way = same(1) + same(2) * 2 + same(3) * 3;
+  return set.values[way] | -static_cast<uint64_t>(same(way) == 0);
 }
 
 void UnitCache::find(const char* text, const char* readable, const uint32_t* starts, size_t n,
@@ -74,9 +75,11 @@ void UnitCache::find(const char* text, const char* readable, const uint32_t* sta
   for (size_t i = 0; i < n; ++i) {
     const uint32_t length = starts[i + 1] - starts[i];
     shorts[short_count] = mediums[medium_count] = longs[long_count] = static_cast<uint16_t>(i);
-    short_count += length <= kShort ? 1 : 0;
-    medium_count += length > kShort && length <= kMedium ? 1 : 0;
-    long_count += length > kMedium ? 1 : 0;
+    const auto is_short = static_cast<size_t>(length <= kShort);
+    const auto is_long = static_cast<size_t>(length > kMedium);
+    short_count += is_short;
+    long_count += is_long;
+    medium_count += 1 - is_short - is_long;
   }
   const bool at_end = readable - (text + starts[n]) < 16;
   const auto load = [&](size_t i, uint64_t& low, uint64_t& high) {

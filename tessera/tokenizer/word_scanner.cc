@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tessera/kernels/kernels.h"
+#include "tessera/text/normalise.h"
 #include "tessera/text/unicode.h"
 
 namespace tessera {
@@ -38,7 +39,15 @@ enum ClassBit : uint8_t {
   kUpper = 8,   // letters that o200k takes for upper case only
   kLower = 16,  // and for lower case only
   kMark = 32,
+  kLoose = 64,  // form C might change it, or join it to a neighbour
 };
+
+// Whether form C may give something else for a text because this character is in it.
+bool loose(char32_t code) {
+  std::string text;
+  append_unit(text, code);
+  return normalise(text, NormalForm::nfc) != text;
+}
 
 // One byte of ClassBits a unit, on pages that equal neighbours share.
 class ClassTable {
@@ -58,6 +67,15 @@ class ClassTable {
     add("Lt", kUpper);
     add("Ll", kLower);
     add("M", kMark);
+    for (const auto& r : unicode::combining_table()) {
+      for (char32_t c = r.first; c <= r.last; ++c) all[c] |= kLoose;
+    }
+    for (const auto& c : unicode::compositions_table()) all[c.second] |= kLoose;
+    for (const auto& m : unicode::canonical_table()) {
+      if (loose(m.from)) all[m.from] |= kLoose;
+    }
+    // Vowels and final consonants of Hangul join to what stands in front.
+    for (char32_t c = 0x1161; c <= 0x11C2; ++c) all[c] |= kLoose;
     page_of_.resize((kCodeEnd + kPage - 1) / kPage);
     all.resize(page_of_.size() * kPage);
     std::array<int, 256> uniform{};
@@ -99,6 +117,13 @@ uint64_t flood(uint64_t seeds, uint64_t through) {
   return seeds;
 }
 
+// Population count that needs no instruction of newer processors.
+uint64_t ones(uint64_t x) {
+  x -= x >> 1 & 0x5555555555555555;
+  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+  return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56;
+}
+
 // Length of the letters of a contraction behind an apostrophe; 0: there is none.
 size_t contraction(std::string_view behind, bool any_case) {
   const auto at = [&](size_t i) {
@@ -135,17 +160,20 @@ std::optional<WordRule> word_rule(std::string_view pattern) {
   return std::nullopt;
 }
 
-void WordScanner::begin(std::string_view text) {
+void WordScanner::begin(std::string_view text, bool composed) {
   text_ = text;
   at_ = 0;
+  composed_ = composed;
+  stop_ = Stop::no;
 }
 
 size_t WordScanner::next(std::vector<uint32_t>& starts) {
   for (size_t chunk = kChunk; at_ < text_.size(); chunk *= 2) {
     const size_t end = std::min(at_ + chunk, text_.size());
     const size_t blocks = (end - at_ + 63) / 64;
+    stop_ = Stop::no;
     classify(at_, end);
-    if (marks_ && rule_.kind == WordRule::Kind::o200k) return at_;
+    if (stop_ != Stop::no) return at_;
     if (rule_.kind == WordRule::Kind::gpt2) {
       mark<WordRule::Kind::gpt2>(blocks, end == text_.size());
     } else if (rule_.kind == WordRule::Kind::cl100k) {
@@ -189,13 +217,38 @@ void WordScanner::classify(size_t begin, size_t end) {
     high |= a.high;
   }
   blocks_[blocks] = {};
-  marks_ = false;
+  marks_.clear();
   if (high != 0) classify_wide(begin, blocks);
   for (size_t b = 0; b < blocks; ++b) {
     Block& x = blocks_[b];
     x.other = ~(x.letter | x.number | x.white);
   }
   if (whole < blocks) blocks_[whole].other &= (uint64_t{1} << (size - 64 * whole)) - 1;
+  if (!marks_.empty()) place_marks();
+}
+
+// o200k counts combining marks to the letters, and to the others too: behind others that are more
+// than a prefix of letters a mark goes on with them, anywhere else it is a letter without case.
+void WordScanner::place_marks() {
+  for (const uint32_t at : marks_) {
+    const size_t behind = at + unit_at(text_, at_ + at).length;
+    bool letters = true;
+    if (at > 0 && is_other(at - 1)) {
+      size_t previous = at - 1;
+      while ((blocks_[previous >> 6].tail >> (previous & 63) & 1) != 0) --previous;
+      if (previous > 0) {
+        const char before = text_[at_ + previous - 1];
+        letters = !is_other(previous - 1) && before != ' ';
+        // Such a slash may belong to the newline in front of it.
+        const bool slash = text_[at_ + previous] == '/';
+        if (slash && (before == '\n' || before == '\r' || before == '/')) stop_ = Stop::pattern;
+      }
+    }
+    for (size_t i = at; i < behind && i >> 6 < blocks_.size(); ++i) {
+      set(&Block::other, i, letters ? 0 : 1);
+      set(&Block::letter, i, letters ? 1 : 0);
+    }
+  }
 }
 
 void WordScanner::classify_wide(size_t begin, size_t blocks) {
@@ -211,6 +264,9 @@ void WordScanner::classify_wide(size_t begin, size_t blocks) {
       seen |= found;
       const uint64_t bytes = (uint64_t{1} << unit.length) - 1;
       put(blocks_[b], bytes << bit, bytes << bit & bytes << bit << 1, found);
+      if ((found & kMark) != 0 && rule_.kind == WordRule::Kind::o200k) {
+        marks_.push_back(static_cast<uint32_t>(64 * b + bit));
+      }
       at = 64 * b + bit + unit.length;
       if (bit + unit.length > 64 && b + 1 < blocks) {
         const uint64_t spilled = bytes >> (64 - bit);
@@ -220,7 +276,7 @@ void WordScanner::classify_wide(size_t begin, size_t blocks) {
       high &= ~uint64_t{0} << (bit + unit.length);
     }
   }
-  marks_ = (seen & kMark) != 0;
+  if (composed_ && (seen & kLoose) != 0) stop_ = Stop::form;
 }
 
 void WordScanner::put(Block& block, uint64_t bytes, uint64_t tail, uint8_t found) {
@@ -475,7 +531,7 @@ void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   size_t count = 0;
   for (size_t b = 0; b < blocks; ++b) {
     if (b + 1 == blocks && (sure & 63) != 0) starts_[b] &= (uint64_t{1} << (sure & 63)) - 1;
-    count += static_cast<size_t>(std::popcount(starts_[b]));
+    count += static_cast<size_t>(ones(starts_[b]));
   }
   const size_t held = out.size();
   // Eight are written at a time, so that the loop has few branches.
@@ -484,7 +540,7 @@ void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   for (size_t b = 0; b < blocks; ++b) {
     uint64_t bits = starts_[b];
     const auto base = static_cast<uint32_t>(at_ + 64 * b);
-    const int here = std::popcount(bits);
+    const int here = static_cast<int>(ones(bits));
     for (int i = 0; i < here; i += 8) {
       for (int k = 0; k < 8; ++k) {
         to[i + k] = base + static_cast<uint32_t>(std::countr_zero(bits));
