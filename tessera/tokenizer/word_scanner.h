@@ -36,7 +36,7 @@ std::optional<WordRule> word_rule(std::string_view pattern);
 // Not for use by several threads at once.
 class WordScanner {
  public:
-  explicit WordScanner(WordRule rule) : rule_(rule) {}
+  explicit WordScanner(WordRule rule);
 
   // Begins a text, which must outlive the scan. Longest: below 4 GiB. `composed`: stop in front of
   // characters that Unicode's form C might change or join to their neighbours.
@@ -62,7 +62,9 @@ class WordScanner {
   };
 
   void classify(size_t begin, size_t end);
-  void classify_wide(size_t begin, size_t blocks);
+  void classify_wide(size_t begin, size_t end);
+  template <class Table>
+  uint8_t classify_one(const Table& table, size_t begin, size_t b, size_t bit, size_t& at);
   void place_marks();
   static void put(Block& block, uint64_t bytes, uint64_t tail, uint8_t found);
   template <WordRule::Kind kKind>
@@ -93,7 +95,9 @@ class WordScanner {
   size_t at_ = 0;
   bool composed_ = false;
   Stop stop_ = Stop::no;
+  LeadSet letter_leads_, letter_leads_by_second_;
   std::vector<AsciiMasks> ascii_;
+  std::vector<WideMasks> wide_;
   std::vector<Block> blocks_;    // one empty block behind the last
   std::vector<uint32_t> marks_;  // where combining marks are, under o200k
   std::vector<uint64_t> starts_;
