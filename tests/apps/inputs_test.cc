@@ -72,7 +72,8 @@ TEST(Inputs, TheNullDeviceIsAnEmptyTextAndAFolderIsNone) {
 }
 
 // Latin-1, a cut character, a surrogate, bare continuations. The model's vocabulary has no tokens
-// for the bytes that no UTF-8 text holds (0xC0, 0xF5 ..): its library leaves them out, and so do we.
+// for the bytes that no UTF-8 text holds (0xC0, 0xF5 ..): its library leaves them out, and so do
+// we.
 const std::string kBytes = "caf\xe9 \xe2\x82 \xed\xa0\x80 \x80\xbf\x80 \xf0\x9f\x98 end";
 
 TEST(BytesThatAreNoUtf8, AreTokenizedAndComeBack) {
