@@ -5,12 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
-#include "tessera/base/mapped_file.h"
 #include "tessera/base/pool.h"
+#include "tessera/text/corpus.h"
 #include "tessera/tokenizer/id_buffer.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 namespace tessera::cli {
 namespace {
@@ -58,8 +58,7 @@ double short_text_ns(const Tokenizer& tokenizer, std::string_view text) {
 }
 
 int bench(const BenchTokenizerOptions& options) {
-  MappedFile file(options.file);
-  std::string text(file.text());
+  const std::string text = read_text(options.file);
   if (text.empty())
     throw Error(options.file, "is empty", "Name a file with some megabytes of text.");
   const std::string reference =

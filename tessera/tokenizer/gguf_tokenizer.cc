@@ -170,6 +170,7 @@ class GgufReader {
       refuse(kPre, shown(*name) + " is not a splitting we know", kRemedy);
     }
     std::vector<std::unique_ptr<PreTokenizer>> steps;
+    steps.reserve(pre->patterns.size() + 1);
     for (std::string_view pattern : pre->patterns) {
       steps.push_back(splitter(Pattern(pattern), SplitBehaviour::isolated, false));
     }

@@ -1,4 +1,4 @@
-#include "apps/tessera/tokenizer_source.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 #include <filesystem>
 #include <fstream>
@@ -6,7 +6,7 @@
 #include "tessera/base/error.h"
 #include "tessera/tokenizer/sentence_piece.h"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
@@ -45,4 +45,4 @@ std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files) {
               "Put the model's tokenizer.json there, or name one with --tokenizer.");
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera
