@@ -18,6 +18,7 @@ struct TokenizeOptions {
   CommonOptions common;
   std::optional<std::string> text;
   std::string file, special;
+  TiktokenOptions ranks;
   bool lines = false, count = false, decode = false, no_template = false, whole = false;
 };
 
@@ -45,9 +46,11 @@ class Printer {
     encode_.special_in_text =
         options.special.empty() ? tokenizer.library_parses_control() : options.special == "on";
     encode_.file_lengths = !options.whole;
+    refuse_control_ = options.special.empty() && tokenizer.library_refuses_control();
   }
 
   void text(std::string_view text) {
+    if (refuse_control_) refuse_control(text);
     Encoding found = tokenizer_.encode(text, encode_);
     if (options_.count) {
       count(text.size(), found.ids.size());
@@ -59,6 +62,16 @@ class Printer {
   }
 
  private:
+  void refuse_control(std::string_view text) const {
+    const auto found = tokenizer_.find_control(text);
+    if (!found) return;
+    const auto begin = static_cast<size_t>(found->begin), end = static_cast<size_t>(found->end);
+    throw Error(fmt::format("the text: byte {}", begin),
+                fmt::format("the special token {} stands there, which the format's own library "
+                            "refuses",
+                            text.substr(begin, end - begin)),
+                "Take it as text with --special-in-text off, as a token with on.");
+  }
   void count(size_t bytes, size_t tokens) {
     if (options_.common.json) {
       fmt::print("{{\"bytes\":{},\"tokens\":{}}}\n", bytes, tokens);
@@ -104,6 +117,7 @@ class Printer {
   const Tokenizer& tokenizer_;
   const TokenizeOptions& options_;
   EncodeOptions encode_;
+  bool refuse_control_ = false;
 };
 
 void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t number) {
@@ -130,8 +144,9 @@ int tokenize(const TokenizeOptions& options) {
   if (options.text && !options.file.empty()) {
     throw WrongCommand("tessera tokenize", "a text and --file exclude each other");
   }
-  auto tokenizer = open_tokenizer(options.common.tokenizer.empty() ? model_reference(options.common)
-                                                                   : options.common.tokenizer);
+  auto tokenizer = open_tokenizer(
+      options.common.tokenizer.empty() ? model_reference(options.common) : options.common.tokenizer,
+      options.ranks);
   std::string source = options.file.empty() ? "-" : options.file;
   Printer printer(*tokenizer, options);
   if (options.decode) {
@@ -192,6 +207,12 @@ Verb verb_tokenize() {
                "whether control tokens in the text become control ids [as the format's library]")
             ->type_name("on|off")
             ->check(CLI::IsMember({"on", "off"}));
+        app.add_option("--encoding", options->ranks.encoding,
+                       "which encoding a tiktoken rank file is [by its content]")
+            ->type_name("NAME");
+        app.add_option("--pattern", options->ranks.pattern,
+                       "how a tiktoken rank file cuts text, instead")
+            ->type_name("REGEX");
         return [options] { return tokenize(*options); };
       }};
 }

@@ -141,8 +141,8 @@ struct Pattern::Compiled {
 };
 
 Pattern::Pattern() = default;
-Pattern::Pattern(std::string_view expression)
-    : compiled_(std::make_unique<Compiled>(parse_pattern(expression))) {}
+Pattern::Pattern(std::string_view expression, Dialect dialect)
+    : compiled_(std::make_unique<Compiled>(parse_pattern(expression, dialect))) {}
 Pattern Pattern::literal(std::string_view text) {
   Pattern out;
   out.compiled_ = std::make_unique<Compiled>(parse_literal(text));

@@ -70,6 +70,15 @@ class Pipeline : public Tokenizer {
   std::optional<TokenId> eos() const override { return parts_.eos; }
   bool adds_bos() const override { return parts_.adds_bos; }
   bool library_parses_control() const override { return parts_.library_parses_control; }
+  bool library_refuses_control() const override { return parts_.library_refuses_control; }
+  std::optional<ByteSpan> find_control(std::string_view text) const override {
+    std::vector<AddedMatch> found;
+    raw_.split(text, {0, text.size()}, [](ByteRange) { return true; }, found);
+    for (const AddedMatch& part : found) {
+      if (part.id >= 0 && is_special(part.id)) return span_in(part.range);
+    }
+    return std::nullopt;
+  }
   std::string summary() const override {
     return parts_.model->name() + ", " + thousands(parts_.vocabulary->size()) + " tokens";
   }

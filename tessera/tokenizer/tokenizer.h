@@ -79,8 +79,7 @@ class Tokenizer {
   // Any bytes, valid UTF-8 or not. Appends nothing but what the options ask for.
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   // Appends the ids that encode() gives, without spans and at full speed.
-  virtual void encode_ids(std::string_view text, const EncodeOptions& options,
-                          IdBuffer& out) const;
+  virtual void encode_ids(std::string_view text, const EncodeOptions& options, IdBuffer& out) const;
   // Their number.
   int64_t count(std::string_view text, const EncodeOptions& options = {}) const;
   // Bytes of one pre-token to ids, without normaliser, splitter and added tokens.
@@ -98,6 +97,11 @@ class Tokenizer {
   virtual bool adds_bos() const = 0;
   // Whether the format's own library finds control tokens in a plain text unless told otherwise.
   virtual bool library_parses_control() const { return true; }
+  // Whether that library refuses a plain text in which it finds one.
+  virtual bool library_refuses_control() const { return false; }
+  // Where a text first names a control token, of those that are looked for in front of the
+  // normaliser.
+  virtual std::optional<ByteSpan> find_control(std::string_view) const { return std::nullopt; }
   // "byte-level BPE, 49,152 tokens": for people.
   virtual std::string summary() const = 0;
 };

@@ -342,15 +342,14 @@ class Reader {
 
 }  // namespace
 
+std::shared_ptr<const Tokenizer> read_tokenizer_json(const JsonValue& top) {
+  return Reader(top).read();
+}
+
 std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view json,
                                                       const std::string& where) {
   simdjson::dom::parser parser;
-  simdjson::dom::element top;
-  if (auto error = parser.parse(json.data(), json.size()).get(top)) {
-    throw Error(where, std::string("is not a tokenizer.json: ") + simdjson::error_message(error),
-                "Get the file again, or name another one.");
-  }
-  return Reader(JsonValue(top, where, "")).read();
+  return read_tokenizer_json(JsonValue(parse_json(parser, json, where), where, ""));
 }
 
 std::shared_ptr<const Tokenizer> read_tokenizer_json(const std::string& path) {

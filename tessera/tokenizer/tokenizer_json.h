@@ -8,6 +8,8 @@
 
 namespace tessera {
 
+std::shared_ptr<const Tokenizer> read_tokenizer_json(const JsonValue& top);
+
 // Each reads one component (never null) and refuses unknown types and members by path and name.
 std::unique_ptr<Normaliser> read_normaliser(const JsonValue& json);
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json);
