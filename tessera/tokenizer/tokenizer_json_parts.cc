@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tessera/base/base64.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/decoders.h"
 #include "tessera/tokenizer/normalisers.h"
@@ -115,7 +116,16 @@ std::unique_ptr<Normaliser> read_normaliser(const JsonValue& json) {
     json.only({"type", "prepend"});
     return prepender(std::string(json.require("prepend").as_text()));
   }
+  if (type == "Precompiled") {
+    json.only({"type", "precompiled_charsmap"});
+    const JsonValue map = json.require("precompiled_charsmap");
+    std::string bytes;
+    if (!decode_base64(map.as_text(), bytes)) map.refuse("is not base64");
+    return map.at_this_place([&] { return precompiled(Charsmap(bytes, "the map")); });
+  }
   json.only({"type"});
+  if (type == "Nmt") return nmt_normaliser();
+  if (type == "ByteLevel") return byte_level_normaliser();
   if (type == "NFC") return normal_form(NormalForm::nfc);
   if (type == "NFD") return normal_form(NormalForm::nfd);
   if (type == "NFKC") return normal_form(NormalForm::nfkc);
@@ -158,8 +168,15 @@ std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json) {
                     SplitBehaviour::removed, false);
   }
   if (type == "Metaspace") return metaspace(read_metaspace(json));
+  if (type == "FixedLength") {
+    json.only({"type", "length"});
+    const int64_t length = json.integer("length", 5);
+    if (length < 1) json.require("length").refuse("is " + std::to_string(length) + ", below 1");
+    return fixed_length(static_cast<size_t>(length));
+  }
   json.only({"type"});
   if (type == "Whitespace") return word_splitter();
+  if (type == "UnicodeScripts") return script_splitter();
   if (type == "WhitespaceSplit") return class_splitter("split_space", SplitBehaviour::removed);
   if (type == "BertPreTokenizer") {
     std::vector<std::unique_ptr<PreTokenizer>> parts;
@@ -201,6 +218,14 @@ std::unique_ptr<Decoder> read_decoder(const JsonValue& json) {
     Pattern pattern = read_pattern(json.require("pattern"), &one_unit);
     return replace_decoder(std::move(pattern), std::string(json.require("content").as_text()),
                            one_unit);
+  }
+  if (type == "CTC") {
+    json.only({"type", "pad_token", "word_delimiter_token", "cleanup"});
+    CtcOptions options;
+    options.pad = json.text("pad_token", options.pad);
+    options.word_end = json.text("word_delimiter_token", options.word_end);
+    options.cleanup = json.boolean("cleanup", options.cleanup);
+    return ctc_decoder(std::move(options));
   }
   if (type == "BPEDecoder") {
     json.only({"type", "suffix"});
