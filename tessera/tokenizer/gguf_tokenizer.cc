@@ -84,14 +84,17 @@ class GgufReader {
           {tokens_[i], scores[i], known ? static_cast<PieceType>(types_[i]) : PieceType::normal});
     }
     SentencePieceOptions options;
-    options.dummy_prefix = file_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+    options.rules.dummy_prefix = file_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+    options.rules.remove_extra = false;
+    options.rules.replace_invalid = false;
+    options.unknown_text = "";
     options.user_defined_in_raw_text = options.library_parses_control = true;
     options.adds_bos = file_.boolean("tokenizer.ggml.add_bos_token").value_or(true);
     options.adds_eos = file_.boolean("tokenizer.ggml.add_eos_token").value_or(false);
     options.bos = special("bos");
     options.eos = special("eos");
     options.unknown = special("unknown");
-    return make_scored_bpe(pieces, options, file_.path());
+    return make_sentence_piece(pieces, std::move(options), file_.path());
   }
 
   void read_tokens() {

@@ -159,7 +159,7 @@ def trained_sentence_piece(kind, **options):
     settings = dict(vocab_size=900, hard_vocab_limit=False, character_coverage=0.995, num_threads=1,
                     minloglevel=2)
     if kind == "char":
-        settings["vocab_size"] = 200
+        settings["vocab_size"] = 500
     sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(corpus()), model_writer=out, model_type=kind,
                                              **{**settings, **options})
     return out.getvalue()
