@@ -163,3 +163,104 @@ def trained_sentence_piece(kind, **options):
     sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(corpus()), model_writer=out, model_type=kind,
                                              **{**settings, **options})
     return out.getvalue()
+
+
+class Vocabulary:
+    """A vocabulary, the library that it belongs to, and how both are asked."""
+
+    def __init__(self, name, library, path, make, flags=()):
+        self.name, self.library, self.flags = name, library, flags
+        self._path, self._make = path, make
+
+    @functools.cached_property
+    def path(self):
+        return self._path()
+
+    @functools.cached_property
+    def _reference(self):
+        return self._make(self.path)
+
+    def encode(self, text):
+        return self._reference[0](text)
+
+    @property
+    def specials(self):
+        return self._reference[1]
+
+    @property
+    def version(self):
+        import importlib.metadata
+
+        return importlib.metadata.version(self.library)
+
+    def forget(self):
+        """Large references need not all be in memory."""
+        self.__dict__.pop("_reference", None)
+
+
+def _hugging_face(path):
+    import tokenizers
+
+    spec = json.loads(path.read_text())
+    spec["truncation"] = spec["padding"] = None
+    peer = tokenizers.Tokenizer.from_str(json.dumps(spec))
+    return (lambda text: peer.encode(text).ids), [t["content"] for t in spec["added_tokens"]]
+
+
+def _sentence_piece(path):
+    import sentencepiece
+
+    peer = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    return peer.encode, ["<s>", "</s>", "<unk>", "[INST]", "[/INST]"]
+
+
+def tiktoken_encoding(path):
+    """tiktoken's own encoding of that name over the ranks of `path`."""
+    import tiktoken
+    import tiktoken_ext.openai_public as known
+    from tiktoken.load import load_tiktoken_bpe
+
+    ranks = load_tiktoken_bpe(str(path))
+    known.load_tiktoken_bpe = lambda *_, **__: ranks
+    return tiktoken.Encoding(**known.ENCODING_CONSTRUCTORS[path.stem]())
+
+
+def _tiktoken(path):
+    peer = tiktoken_encoding(path)
+    return (lambda text: peer.encode(text, allowed_special="all")), sorted(peer.special_tokens_set)[:40]
+
+
+def _tekken(path):
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
+    peer = Tekkenizer.from_file(path)
+    return (lambda text: peer.encode(text, bos=False, eos=False)), ["<s>", "</s>", "[INST]", "[IMG]", "<SPECIAL_20>"]
+
+
+def real_vocabularies():
+    """All that are fetched; each with the library that made it."""
+    out = [Vocabulary("minilm", "tokenizers", lambda: HOME / "all-MiniLM-L6-v2" / "tokenizer.json", _hugging_face)]
+    for name in ("llama3 llama3_1 llama2 gemma gemma2 gemma3 gemini qwen2_5 qwen3 gpt4o gptoss gpt35turbo claude "
+                 "deepseek_v3").split():
+        out.append(Vocabulary(name, "tokenizers", functools.partial(tokenizer_json, name), _hugging_face))
+    for name in ("tokenizer.model.v1 mistral_instruct_tokenizer_240216.model.v2 "
+                 "mistral_instruct_tokenizer_240323.model.v3 mistral_instruct_tokenizer_241114.model.v7").split():
+        out.append(Vocabulary("mistral " + name.rpartition(".")[2], "sentencepiece", functools.partial(mistral, name),
+                              _sentence_piece))
+    for name in "r50k_base p50k_base cl100k_base o200k_base o200k_harmony".split():
+        out.append(Vocabulary(name, "tiktoken", functools.partial(tiktoken_ranks, name), _tiktoken,
+                              ["--special-in-text", "on"]))
+    for name in ("tekken_240718", "tekken_240911"):
+        out.append(Vocabulary(name, "mistral-common", functools.partial(mistral, name + ".json"), _tekken))
+    return out
+
+
+def trained_vocabularies(folder):
+    """Models that sentencepiece trains here and now."""
+    def place(kind, options):
+        path = folder / f"{kind}.model"
+        path.write_bytes(trained_sentence_piece(kind, **options))
+        return path
+
+    return [Vocabulary(f"{kind} (trained)", "sentencepiece", functools.partial(place, kind, options), _sentence_piece)
+            for kind, options in (("unigram", {"byte_fallback": True}), ("word", {}), ("char", {}))]
