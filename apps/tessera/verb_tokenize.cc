@@ -16,7 +16,7 @@ namespace {
 
 struct TokenizeOptions {
   CommonOptions common;
-  std::optional<std::string> text;
+  std::optional<std::string> text, pair;
   std::string file, special;
   TiktokenOptions ranks;
   bool lines = false, count = false, decode = false, no_template = false, whole = false;
@@ -51,6 +51,7 @@ class Printer {
 
   void text(std::string_view text) {
     if (refuse_control_) refuse_control(text);
+    if (options_.pair) return pair(text, *options_.pair);
     Encoding found = tokenizer_.encode(text, encode_);
     if (options_.count) {
       count(text.size(), found.ids.size());
@@ -80,15 +81,42 @@ class Printer {
     }
   }
 
+  void pair(std::string_view first, std::string_view second) {
+    if (refuse_control_) refuse_control(second);
+    const PairEncoding found = tokenizer_.encode_pair(first, second, encode_);
+    if (options_.count) return count(first.size() + second.size(), found.ids.size());
+    if (options_.common.json) {
+      fmt::memory_buffer line = fields(found);
+      fmt::format_to(std::back_inserter(line), ",\"type_ids\":[{}],\"texts\":[{}]}}\n",
+                     fmt::join(found.type_ids, ","), fmt::join(found.texts, ","));
+      return put({line.data(), line.size()});
+    }
+    for (size_t i = 0; i < found.ids.size(); ++i) {
+      const std::string_view text = found.texts[i] == 1 ? second : first;
+      const auto begin = static_cast<size_t>(found.spans[i].begin);
+      const auto end = static_cast<size_t>(found.spans[i].end);
+      fmt::print("{}\t{}\t{}\t{}\t{}\n", found.ids[i], found.type_ids[i], begin, end,
+                 printable(begin == end ? tokenizer_.vocabulary().piece(found.ids[i])
+                                        : text.substr(begin, end - begin)));
+    }
+  }
+
   void json(const Encoding& found) {
+    fmt::memory_buffer line = fields(found);
+    line.append(std::string_view("}\n"));
+    put({line.data(), line.size()});
+  }
+
+  // The object without its end.
+  static fmt::memory_buffer fields(const Encoding& found) {
     fmt::memory_buffer line;
     auto out = std::back_inserter(line);
     fmt::format_to(out, "{{\"ids\":[{}],\"spans\":[", fmt::join(found.ids, ","));
     for (size_t i = 0; i < found.spans.size(); ++i) {
       fmt::format_to(out, "{}[{},{}]", i ? "," : "", found.spans[i].begin, found.spans[i].end);
     }
-    fmt::format_to(out, "]}}\n");
-    put({line.data(), line.size()});
+    line.push_back(']');
+    return line;
   }
 
   // On a terminal: tokens on alternating backgrounds, then their ids. Else: a token a line.
@@ -194,6 +222,9 @@ Verb verb_tokenize() {
         app.add_option("--file", options->file,
                        "read a file, every file of a folder, or - for standard input")
             ->type_name("F|DIR|-");
+        app.add_option("--pair", options->pair,
+                       "a second text that belongs to each text, such as a passage to a question")
+            ->type_name("TEXT");
         app.add_flag("--lines", options->lines, "each line is a text of its own");
         app.add_flag("--count", options->count, "only the number of bytes and tokens");
         app.add_flag("--decode", options->decode,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/tokenizer/pair_encoding.h"
 #include "tessera/tokenizer/word_cache.h"
 
 namespace tessera {
@@ -108,6 +109,14 @@ class Pipeline : public Tokenizer {
     return out;
   }
 
+  PairEncoding encode_pair(std::string_view first, std::string_view second,
+                           const EncodeOptions& options) const override {
+    EncodeOptions plain = options_of_one(options);
+    Encoding a = encode(first, plain);
+    plain.content = {};  // those are bytes of the first text
+    return join_pair(std::move(a), encode(second, plain), parts_.frame, parts_.lengths, options);
+  }
+
   std::vector<TokenId> encode_piece(std::string_view piece) const override {
     std::vector<ModelToken> tokens;
     parts_.model->encode(piece, false, tokens);
@@ -187,6 +196,10 @@ class Pipeline : public Tokenizer {
     const auto room =
         static_cast<size_t>(std::max<int64_t>(0, longest - static_cast<int64_t>(around)));
     if (out.ids.size() - first <= room) return;
+    if (options.file_lengths && rules.strategy == Truncation::only_second) {
+      throw Error("truncation", "the file lets only a second text be cut, and there is none",
+                  "Encode the text whole, or a pair of texts.");
+    }
     const bool front = options.file_lengths && rules.cut_front;
     auto keep = [&](auto& values) {
       const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);

@@ -72,12 +72,23 @@ struct Encoding {
   std::vector<TokenOrigin> origins;
 };
 
+// Tokens of two texts that belong together, such as a question and a passage. Its spans are bytes
+// of the text that a token is from.
+struct PairEncoding : Encoding {
+  std::vector<int8_t> texts;      // 0: the first text, 1: the second, -1: template
+  std::vector<int32_t> type_ids;  // as the file's template says
+};
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual const Vocabulary& vocabulary() const = 0;
   // Any bytes, valid UTF-8 or not. Appends nothing but what the options ask for.
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  // Both texts with what the file puts around and between two. Without a template in the file the
+  // second follows the first, as type 1.
+  virtual PairEncoding encode_pair(std::string_view first, std::string_view second,
+                                   const EncodeOptions& options = {}) const;
   // Appends the ids that encode() gives, without spans and at full speed.
   virtual void encode_ids(std::string_view text, const EncodeOptions& options, IdBuffer& out) const;
   // Their number.

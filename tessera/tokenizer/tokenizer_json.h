@@ -18,7 +18,7 @@ std::unique_ptr<Decoder> read_decoder(const JsonValue& json);
 // The top's `truncation` and `padding`; ids lie below `vocabulary_size`.
 LengthRules read_length_rules(const JsonValue& top, int64_t vocabulary_size);
 
-// What is put around one text; its ids lie below `vocabulary_size`.
+// What is put around one text and around two; its ids lie below `vocabulary_size`.
 TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size);
 
 }  // namespace tessera
