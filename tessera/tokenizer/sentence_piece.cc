@@ -13,7 +13,6 @@
 #include "tessera/tokenizer/decoders.h"
 #include "tessera/tokenizer/piece_lookup.h"
 #include "tessera/tokenizer/pipeline.h"
-#include "tessera/tokenizer/unigram.h"
 
 namespace tessera {
 namespace {
@@ -153,22 +152,25 @@ class Builder {
   std::unique_ptr<Model> unigram() const {
     std::vector<UnigramPiece> scored;
     float least = FLT_MAX, greatest = FLT_MIN;
+    const bool doubles = options_.sums == UnigramSums::doubles;
     for (size_t i = 0; i < pieces_.size(); ++i) {
       const ScoredPiece& p = pieces_[i];
       const bool user_defined = p.type == PieceType::user_defined;
-      if (p.type != PieceType::normal && !user_defined) continue;
-      scored.push_back({p.text, static_cast<TokenId>(i), p.score, user_defined});
-      if (user_defined) continue;
+      const bool unused = p.type == PieceType::unused && doubles;
+      if (p.type != PieceType::normal && !user_defined && !unused) continue;
+      const double score = doubles && user_defined ? 0 : p.score;
+      scored.push_back({p.text, static_cast<TokenId>(i), score, user_defined && !doubles});
+      if (p.type != PieceType::normal) continue;
       least = std::min(least, p.score);
       greatest = std::max(greatest, p.score);
     }
     constexpr float kUnknownPenalty = 10;
     UnigramOptions options;
-    options.sums = UnigramSums::floats;
+    options.sums = options_.sums;
     options.unknown = options_.unknown;
     options.unknown_score = least - kUnknownPenalty;
     options.greatest_score = greatest;
-    options.byte_tokens = bytes_;
+    if (!doubles) options.byte_tokens = bytes_;
     options.look_up_fused = false;
     return unigram_model(scored, control_, std::move(options));
   }

@@ -1,6 +1,6 @@
 // Vocabularies as SentencePiece has them: pieces with scores, a space written U+2581. They come in
-// `.model` files and in GGUF under the name "llama". Source: Kudo and Richardson 2018, arXiv
-// 1808.06226; docs/formats/sentencepiece.md.
+// `.model` files and in GGUF under the names "llama" and "t5". Source: Kudo and Richardson 2018,
+// arXiv 1808.06226; docs/formats/sentencepiece.md.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 
 #include "tessera/tokenizer/sentence_piece_normaliser.h"
 #include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/unigram.h"
 
 namespace tessera {
 
@@ -28,6 +29,8 @@ enum class SentencePieceKind : uint8_t { unigram = 1, bpe, word, character };
 
 struct SentencePieceOptions {
   SentencePieceKind kind = SentencePieceKind::bpe;
+  UnigramSums sums =
+      UnigramSums::floats;  // doubles: user-defined pieces score 0, bytes are unknown
   // Its `kept` are filled from the pieces.
   SentencePieceRules rules;
   // How user-defined pieces are found: in the text as it stands, each stretch between them being a
@@ -39,7 +42,7 @@ struct SentencePieceOptions {
   std::optional<TokenId> bos, eos, unknown;
 };
 
-// Unigram: the sum of scores decides, in floats. Byte pairs: neighbours whose concatenation is a
+// Unigram: the sum of scores decides. Byte pairs: neighbours whose concatenation is a
 // piece are joined, the highest score first, then the leftmost. Throws Error naming `where` and the
 // piece that is there twice, is longer than 1,000 bytes, or has a score that is no number.
 std::shared_ptr<const Tokenizer> make_sentence_piece(const std::vector<ScoredPiece>& pieces,
