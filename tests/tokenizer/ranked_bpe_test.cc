@@ -132,7 +132,7 @@ TEST(Tiktoken, RefusesEachDamageWithItsLine) {
 TEST(Tiktoken, ExplodingPatternsEndInAnError) {
   std::mt19937 random(1);
   const auto tokenizer = parse_tiktoken(rank_file(random_tokens(random)), "r.tiktoken",
-                                        {.encoding = "", .pattern = "((a|aa)+)+[bc]"});
+                                        {.encoding = "", .pattern = "((a|aa)+)+(?:b|cd)"});
   EXPECT_THROW(tokenizer->encode(std::string(3000, 'a')), Error);
 }
 
