@@ -107,6 +107,7 @@ class GgufReader {
     };
     rules.dummy_prefix = flag("add_space_prefix", !unigram);
     rules.replace_invalid = unigram;
+    rules.marks_are_spaces = false;
     rules.remove_extra = unigram && flag("remove_extra_whitespaces", false);
     if (!unigram) return;
     rules.escape = flag("escape_whitespaces", true);

@@ -98,7 +98,8 @@ class SentencePieceNormaliser : public Normaliser {
       };
       for (size_t i = 0; i < text.size();) {
         const std::string_view rest = text.substr(i);
-        const bool mark = of_.rules_.escape && rest.starts_with(kMark);
+        const bool mark =
+            of_.rules_.escape && of_.rules_.marks_are_spaces && rest.starts_with(kMark);
         if (!mark && rest.front() != ' ') {
           ++i;
           continue;
