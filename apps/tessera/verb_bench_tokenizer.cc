@@ -8,6 +8,7 @@
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
 #include "tessera/base/mapped_file.h"
+#include "tessera/tokenizer/id_buffer.h"
 
 namespace tessera::cli {
 namespace {
@@ -34,7 +35,12 @@ int bench(const BenchTokenizerOptions& options) {
   std::shared_ptr<const Tokenizer> tokenizer;
   double load = seconds_of([&] { tokenizer = open_tokenizer(reference); });
   size_t tokens = 0;
-  auto pass = [&] { tokens = tokenizer->encode(text, {.add_template = false}).ids.size(); };
+  IdBuffer ids;
+  auto pass = [&] {
+    ids.clear();
+    tokenizer->encode_ids(text, {.add_template = false}, ids);
+    tokens = ids.size();
+  };
   double first = seconds_of(pass);
   double best = first;
   for (int64_t i = 0; i < options.passes; ++i) {

@@ -9,6 +9,7 @@
 
 #include "tessera/kernels/half.h"
 #include "tessera/kernels/kernels.h"
+#include "tessera/kernels/text_bodies.h"
 
 namespace tessera {
 namespace {
@@ -583,8 +584,8 @@ void merge(float* maximum, float* total, float* weighted, float chunk_maximum, f
 }
 
 constexpr Kernels table() {
-  return {kLevelName, linear,     quantise, rms_norm, layer_norm, activate,
-          gate,       add_scaled, softcap,  softmax,  attend,     merge};
+  return {kLevelName, linear,  quantise, rms_norm, layer_norm,  activate,   gate,      add_scaled,
+          softcap,    softmax, attend,   merge,    ascii_masks, wide_masks, pair_masks};
 }
 
 }  // namespace

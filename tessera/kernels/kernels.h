@@ -10,6 +10,7 @@
 
 #include "tessera/kernels/activation.h"
 #include "tessera/kernels/packing.h"
+#include "tessera/kernels/text_masks.h"
 
 namespace tessera {
 
@@ -82,6 +83,16 @@ struct Kernels {
   // Merges the result of a later chunk into that of the earlier ones.   weighted [width]
   void (*merge)(float* maximum, float* total, float* weighted, float chunk_maximum,
                 float chunk_total, const float* chunk_weighted, int64_t width);
+
+  // The classes of 64 * blocks bytes.   out [blocks]
+  void (*ascii_masks)(const unsigned char* text, size_t blocks, AsciiMasks* out);
+  void (*wide_masks)(const unsigned char* text, size_t blocks, const LeadSet& first,
+                     const LeadSet& second, WideMasks* out);
+  // For 64 * blocks bytes of ASCII, bit i says whether byte i - 1 and byte i are in the relation.
+  // The byte in front of `text` is read; what bytes from 0x80 on are given is undefined.
+  //   out [blocks]
+  void (*pair_masks)(const unsigned char* text, size_t blocks, const PairGroups& groups,
+                     uint64_t* out);
 };
 
 const Kernels& reference_kernels();

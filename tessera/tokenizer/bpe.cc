@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <mutex>
 #include <utility>
 
 #include "tessera/base/error.h"
@@ -21,19 +22,26 @@ struct Joined {
 };
 
 // From a pair of neighbours to what they become.
+// Pairs that join. Most pairs that are asked for do not: a bit a pair, small enough for the
+// second-level cache, answers for nearly all of them.
 class PairTable {
  public:
-  explicit PairTable(size_t pairs) : slots_(std::bit_ceil(pairs * 2 + 16)) {}
+  explicit PairTable(size_t pairs)
+      : slots_(std::bit_ceil(pairs + pairs / 2 + 16)), filter_(kFilterBits / 64) {}
 
   void set(TokenId left, TokenId right, Joined joined) {
-    uint64_t key = key_of(left, right);
-    size_t at = place(key);
+    const uint64_t key = key_of(left, right), hash = hash_of(key);
+    const size_t bit = hash >> (64 - kFilterLog);
+    filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
+    size_t at = hash & (slots_.size() - 1);
     while (slots_[at].key != kFree && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
     slots_[at] = {key, joined};
   }
   Joined find(TokenId left, TokenId right) const {
-    uint64_t key = key_of(left, right);
-    for (size_t at = place(key);; at = (at + 1) & (slots_.size() - 1)) {
+    const uint64_t key = key_of(left, right), hash = hash_of(key);
+    const size_t bit = hash >> (64 - kFilterLog);
+    if ((filter_[bit >> 6] >> (bit & 63) & 1) == 0) return {};
+    for (size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
       if (slots_[at].key == key) return slots_[at].joined;
       if (slots_[at].key == kFree) return {};
     }
@@ -41,6 +49,8 @@ class PairTable {
 
  private:
   static constexpr uint64_t kFree = ~uint64_t{0};
+  static constexpr int kFilterLog = 22;
+  static constexpr size_t kFilterBits = size_t{1} << kFilterLog;
   struct Slot {
     uint64_t key = kFree;
     Joined joined;
@@ -48,11 +58,12 @@ class PairTable {
   static uint64_t key_of(TokenId left, TokenId right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  size_t place(uint64_t key) const {
-    uint64_t hash = key * 0x9E3779B97F4A7C15;
-    return (hash ^ hash >> 32) & (slots_.size() - 1);
+  static uint64_t hash_of(uint64_t key) {
+    const uint64_t mixed = key * 0x9E3779B97F4A7C15;
+    return (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93;
   }
   std::vector<Slot> slots_;
+  std::vector<uint64_t> filter_;
 };
 
 class BytePairModel : public Model {
@@ -63,7 +74,12 @@ class BytePairModel : public Model {
         pairs_(merges.size()),
         control_(std::move(control)),
         options_(std::move(options)) {
-    for (const BpeMerge& m : merges) pairs_.set(m.left, m.right, {m.rank, m.result});
+    for (const BpeMerge& m : merges) {
+      pairs_.set(m.left, m.right, {m.rank, m.result});
+      const auto result = static_cast<size_t>(m.result);
+      if (result >= merged_.size()) merged_.resize(result + result / 2 + 1);
+      merged_[result] = true;
+    }
     single_.fill(-1);
     fallback_.fill(-1);
     for (size_t b = 0; b < 256; ++b) {
@@ -75,6 +91,16 @@ class BytePairModel : public Model {
       fallback_[b] = pieces_.find(name);
     }
     plain_ = options_.continuing_prefix.empty() && options_.end_suffix.empty();
+    can_cut_ = plain_ && !crosses_borders(merges);
+    if (plain_ && options_.reading == Reading::utf8) {
+      characters_.resize(0x10000, -1);
+      pieces_.each([this](std::string_view piece, TokenId id) {
+        const Unit unit = unit_at(piece, 0);
+        if (unit.length == piece.size() && unit.code < characters_.size()) {
+          characters_[unit.code] = id;
+        }
+      });
+    }
   }
 
   std::string name() const override {
@@ -88,13 +114,20 @@ class BytePairModel : public Model {
       throw Error("", "a stretch of text without a place to cut it has 4 GiB or more",
                   "Cut the text into lines or files.");
     }
-    if (options_.ignore_merges) {
-      TokenId whole = pieces_.find(piece);
-      if (allowed(whole, allow_control)) {
-        out.push_back({whole, 0, static_cast<uint32_t>(piece.size())});
-        return;
-      }
-    }
+    if (!whole(piece, allow_control, out)) encode_part(piece, allow_control, out);
+  }
+
+  bool whole(std::string_view piece, bool allow_control,
+             std::vector<ModelToken>& out) const override {
+    if (!options_.ignore_merges) return false;
+    const TokenId token = pieces_.find(piece);
+    if (!allowed(token, allow_control)) return false;
+    out.push_back({token, 0, static_cast<uint32_t>(piece.size())});
+    return true;
+  }
+
+  void encode_part(std::string_view piece, bool allow_control,
+                   std::vector<ModelToken>& out) const override {
     const size_t first = out.size();
     symbols(piece, allow_control, out);
     const size_t count = out.size() - first;
@@ -105,7 +138,45 @@ class BytePairModel : public Model {
     }
   }
 
+  bool cuts_at_borders() const override { return can_cut_ && !options_.ignore_merges; }
+  const Borders* borders() const override {
+    if (!can_cut_) return nullptr;
+    std::call_once(borders_once_, [this] {
+      borders_ = std::make_unique<Borders>(options_.reading == Reading::utf8);
+      const auto add = [this](std::string_view token, TokenId id) {
+        const auto index = static_cast<size_t>(id);
+        if (index < merged_.size() && merged_[index]) borders_->add(token);
+      };
+      pieces_.each(add);
+      options_.whole.each([this](std::string_view token, TokenId) { borders_->add(token); });
+      borders_->finish();
+    });
+    return borders_.get();
+  }
+
  private:
+  // Whether tokens can depend on what stands beyond a border: unknown neighbours that become one
+  // token, or merges of tokens whose names are not the text they stand for.
+  bool crosses_borders(const std::vector<BpeMerge>& merges) const {
+    bool bytes = options_.byte_fallback;
+    for (size_t b = 0; b < 256; ++b) bytes = bytes && (fallback_[b] >= 0 || single_[b] >= 0);
+    if (options_.unknown && options_.fuse_unknown && !bytes) return true;
+    std::vector<bool> no_text;
+    const auto mark = [&no_text](TokenId id) {
+      const auto index = static_cast<size_t>(std::max(id, TokenId{0}));
+      if (index >= no_text.size()) no_text.resize(index + 1);
+      no_text[index] = no_text[index] || id >= 0;
+    };
+    mark(options_.unknown.value_or(-1));
+    if (options_.byte_fallback) std::for_each(fallback_.begin(), fallback_.end(), mark);
+    const auto names_no_text = [&no_text](TokenId id) {
+      return static_cast<size_t>(id) < no_text.size() && no_text[static_cast<size_t>(id)];
+    };
+    return std::any_of(merges.begin(), merges.end(), [&](const BpeMerge& m) {
+      return names_no_text(m.left) || names_no_text(m.right);
+    });
+  }
+
   bool is_control(TokenId id) const {
     return static_cast<size_t>(id) < control_.size() && control_[static_cast<size_t>(id)];
   }
@@ -121,7 +192,8 @@ class BytePairModel : public Model {
   TokenId symbol(std::string_view text, bool is_first, bool is_last) const {
     if (plain_) {
       if (text.size() == 1) return single_[static_cast<unsigned char>(text[0])];
-      return pieces_.find(text);
+      const char32_t code = unit_at(text, 0).code;
+      return code < characters_.size() ? characters_[code] : pieces_.find(text);
     }
     std::string name = is_first ? "" : options_.continuing_prefix;
     name += text;
@@ -267,7 +339,11 @@ class BytePairModel : public Model {
   std::vector<bool> control_;
   BpeOptions options_;
   std::array<TokenId, 256> single_{}, fallback_{};
-  bool plain_ = true;
+  std::vector<TokenId> characters_;  // tokens of one character of the basic plane, by code
+  bool plain_ = true, can_cut_ = false;
+  std::vector<bool> merged_;  // tokens that a merge gives
+  mutable std::once_flag borders_once_;
+  mutable std::unique_ptr<Borders> borders_;
 };
 
 }  // namespace

@@ -9,6 +9,8 @@
 namespace tessera {
 namespace {
 
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
+
 // A normaliser that is one function.
 class FunctionNormaliser : public Normaliser {
  public:
@@ -151,10 +153,74 @@ AlignedText apply_map(AlignedText text, const Charsmap& map) {
   return changed ? next.finish() : std::move(text);
 }
 
+class FormNormaliser : public Normaliser {
+ public:
+  explicit FormNormaliser(NormalForm form) : form_(form) {}
+  AlignedText apply(AlignedText text) const override { return normalise(std::move(text), form_); }
+  bool composes() const override { return form_ == NormalForm::nfc; }
+
+ private:
+  NormalForm form_;
+};
+
+class Replacer : public Normaliser {
+ public:
+  Replacer(Pattern pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  AlignedText apply(AlignedText text) const override {
+    return replace(std::move(text), pattern_, content_);
+  }
+  std::optional<SpaceMarks> space_marks() const override {
+    if (pattern_.literal_text() != " " || content_ != kSpaceMark) return std::nullopt;
+    return SpaceMarks{};
+  }
+
+ private:
+  Pattern pattern_;
+  std::string content_;
+};
+
+class Prepender : public Normaliser {
+ public:
+  explicit Prepender(std::string text) : text_(std::move(text)) {}
+  AlignedText apply(AlignedText text) const override {
+    if (text.text().empty()) return text;
+    AlignedBuilder next(text);
+    next.put(text_, {0, 0});
+    next.keep({0, text.text().size()});
+    return next.finish();
+  }
+  std::string_view prefix() const override { return text_; }
+
+ private:
+  std::string text_;
+};
+
+class Sequence : public Normaliser {
+ public:
+  explicit Sequence(std::vector<std::unique_ptr<Normaliser>> parts) : parts_(std::move(parts)) {}
+  AlignedText apply(AlignedText text) const override {
+    for (const auto& part : parts_) text = part->apply(std::move(text));
+    return text;
+  }
+  std::optional<SpaceMarks> space_marks() const override {
+    if (parts_.size() == 1) return parts_[0]->space_marks();
+    if (parts_.size() != 2) return std::nullopt;
+    const std::string_view prefix = parts_[0]->prefix();
+    auto marks = parts_[1]->space_marks();
+    if (!marks || marks->prefix || (prefix != " " && prefix != kSpaceMark)) return std::nullopt;
+    marks->prefix = true;
+    return marks;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Normaliser>> parts_;
+};
+
 }  // namespace
 
 std::unique_ptr<Normaliser> normal_form(NormalForm form) {
-  return from([form](AlignedText t) { return normalise(std::move(t), form); });
+  return std::make_unique<FormNormaliser>(form);
 }
 
 std::unique_ptr<Normaliser> lower_caser() {
@@ -173,20 +239,11 @@ std::unique_ptr<Normaliser> space_stripper(bool left, bool right) {
 }
 
 std::unique_ptr<Normaliser> replacer(Pattern pattern, std::string content) {
-  auto shared = std::make_shared<Pattern>(std::move(pattern));
-  return from([shared, content = std::move(content)](AlignedText t) {
-    return replace(std::move(t), *shared, content);
-  });
+  return std::make_unique<Replacer>(std::move(pattern), std::move(content));
 }
 
 std::unique_ptr<Normaliser> prepender(std::string text) {
-  return from([text = std::move(text)](AlignedText t) {
-    if (t.text().empty()) return t;
-    AlignedBuilder next(t);
-    next.put(text, {0, 0});
-    next.keep({0, t.text().size()});
-    return next.finish();
-  });
+  return std::make_unique<Prepender>(std::move(text));
 }
 
 std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options) {
@@ -227,11 +284,7 @@ std::unique_ptr<Normaliser> precompiled(Charsmap map) {
 }
 
 std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts) {
-  auto shared = std::make_shared<const std::vector<std::unique_ptr<Normaliser>>>(std::move(parts));
-  return from([shared](AlignedText t) {
-    for (const auto& part : *shared) t = part->apply(std::move(t));
-    return t;
-  });
+  return std::make_unique<Sequence>(std::move(parts));
 }
 
 }  // namespace tessera

@@ -10,16 +10,30 @@
 #include <vector>
 
 #include "tessera/text/aligned_text.h"
+#include "tessera/tokenizer/borders.h"
 #include "tessera/tokenizer/pattern.h"
 #include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/word_scanner.h"
 
 namespace tessera {
+
+// A normaliser that writes U+2581 for every space and does nothing else.
+struct SpaceMarks {
+  bool prefix = false;     // and puts one in front
+  bool utf8_only = false;  // which holds for UTF-8 alone
+};
 
 // Changes a stretch of text before it is split.
 class Normaliser {
  public:
   virtual ~Normaliser() = default;
   virtual AlignedText apply(AlignedText text) const = 0;
+  // What it is, when that is all.
+  virtual std::optional<SpaceMarks> space_marks() const { return std::nullopt; }
+  // The text that it puts in front, when that is all.
+  virtual std::string_view prefix() const { return {}; }
+  // Whether it gives Unicode's form C and does nothing else.
+  virtual bool composes() const { return false; }
 };
 
 // A text on its way to the model: what is not in a piece is dropped.
@@ -27,6 +41,13 @@ struct PreTokens {
   AlignedText text;
   std::vector<ByteRange> pieces;  // in order, none empty
   Reading reading = Reading::utf8;
+};
+
+// A pre-tokenizer that cuts text into words by a rule that is known and then reads it by bytes.
+struct WordSplit {
+  WordRule rule;
+  const Pattern* pattern;  // that the rule stands for; null where the rule leaves nothing to it
+  bool by_bytes;
 };
 
 // Cuts pieces into smaller ones; some also change the text.
@@ -38,6 +59,12 @@ class PreTokenizer {
   virtual bool accepts(Reading) const { return true; }
   // How the bytes are read once this part has run.
   virtual Reading reading_after(Reading before) const { return before; }
+  // What it is, when that is all.
+  virtual std::optional<WordSplit> words() const { return std::nullopt; }
+  // Whether it cuts out every number, each alone, and does nothing else.
+  virtual bool single_numbers() const { return false; }
+  // Whether it only says that bytes are characters from here on.
+  virtual bool only_reads_bytes() const { return false; }
 };
 
 struct ModelToken {
@@ -53,6 +80,19 @@ class Model {
   // if the vocabulary had none.
   virtual void encode(std::string_view piece, bool allow_control,
                       std::vector<ModelToken>& out) const = 0;
+  // The same for a part of a piece that begins and ends at borders or at the piece's ends: what
+  // holds for whole pieces only is left out.
+  virtual void encode_part(std::string_view part, bool allow_control,
+                           std::vector<ModelToken>& out) const {
+    encode(part, allow_control, out);
+  }
+  // Appends the token of a piece that is one whatever its parts would give; false: there is none.
+  virtual bool whole(std::string_view, bool, std::vector<ModelToken>&) const { return false; }
+  // Where pieces can be cut and their parts be encoded apart, giving the same tokens; null:
+  // nowhere. Made on the first call.
+  virtual const Borders* borders() const { return nullptr; }
+  // Whether a piece's tokens are those of its parts between borders.
+  virtual bool cuts_at_borders() const { return false; }
   // "byte-level BPE".
   virtual std::string name() const = 0;
 };

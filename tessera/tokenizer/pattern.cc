@@ -43,6 +43,16 @@ pcre2_match_data* match_data() {
   return data.get();
 }
 
+// Whether both dialects read the expression alike: it has no ends of lines or texts.
+bool means_the_same(std::string_view expression) {
+  for (size_t i = 0; i < expression.size(); ++i) {
+    if (expression[i] == '$') return false;
+    if (expression[i] == '^' && (i == 0 || expression[i - 1] != '[')) return false;
+    if (expression[i] == '}' && expression.substr(i + 1).starts_with('+')) return false;
+  }
+  return true;
+}
+
 constexpr char32_t kPage = 128;
 
 }  // namespace
@@ -59,6 +69,7 @@ struct Pattern::Compiled {
   };
   std::unique_ptr<pcre2_code, Free> code;
   bool just_in_time = false;
+  std::string expression, literal;
   std::array<uint8_t, 256> ascii{}, byte_level{};
   std::vector<uint16_t> page_of;  // of 128 units
   std::vector<uint8_t> pages;
@@ -72,10 +83,10 @@ struct Pattern::Compiled {
       ascii[b] = class_of(b < 0x80 ? b : kInvalidByte + b);
       byte_level[b] = class_of(byte_level_character(static_cast<unsigned char>(b)));
     }
-    std::string expression = expression_of(parsed, classes);
+    std::string rewritten = expression_of(parsed, classes);
     int error = 0;
     PCRE2_SIZE offset = 0;
-    code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+    code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(rewritten.data()), rewritten.size(),
                              PCRE2_DOTALL | PCRE2_NEVER_UTF, &error, &offset, nullptr));
     if (!code) {
       std::array<PCRE2_UCHAR, 200> message{};
@@ -142,12 +153,19 @@ struct Pattern::Compiled {
 
 Pattern::Pattern() = default;
 Pattern::Pattern(std::string_view expression, Dialect dialect)
-    : compiled_(std::make_unique<Compiled>(parse_pattern(expression, dialect))) {}
+    : compiled_(std::make_unique<Compiled>(parse_pattern(expression, dialect))) {
+  if (dialect == Dialect::oniguruma || means_the_same(expression)) {
+    compiled_->expression = expression;
+  }
+}
 Pattern Pattern::literal(std::string_view text) {
   Pattern out;
   out.compiled_ = std::make_unique<Compiled>(parse_literal(text));
+  out.compiled_->literal = text;
   return out;
 }
+std::string_view Pattern::expression() const { return compiled_->expression; }
+std::string_view Pattern::literal_text() const { return compiled_->literal; }
 Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern& Pattern::operator=(Pattern&&) noexcept = default;

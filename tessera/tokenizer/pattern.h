@@ -45,6 +45,10 @@ class Pattern {
   // right. Throws Error when the match needs more memory than it may use.
   void find_all(std::string_view text, ByteRange part, Reading reading,
                 std::vector<ByteRange>& matches) const;
+  // As it was written; empty for a literal().
+  std::string_view expression() const;
+  // The text of a literal(), else empty.
+  std::string_view literal_text() const;
 
  private:
   struct Compiled;

@@ -23,6 +23,11 @@ class PieceTable {
   TokenId find(std::string_view piece) const { return find(piece, hash_bytes(piece)); }
   TokenId find(std::string_view piece, uint64_t hash) const;
   size_t size() const { return entries_.size(); }
+  // Calls f(piece, id) for each.
+  template <class F>
+  void each(const F& f) const {
+    for (const Entry& e : entries_) f(piece(e), e.id);
+  }
   size_t longest() const { return lengths_.empty() ? 0 : lengths_.size() - 1; }
   // Whether any piece has `length` bytes.
   bool has_length(size_t length) const { return length < lengths_.size() && lengths_[length]; }

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/text/utf8.h"
 #include "tessera/tokenizer/pair_encoding.h"
+#include "tessera/tokenizer/unit_encoder.h"
 #include "tessera/tokenizer/word_cache.h"
 
 namespace tessera {
@@ -14,6 +16,7 @@ namespace {
 
 // What a call of encode() works with; kept for the next call.
 struct Scratch {
+  UnitEncoder::State units;
   WordCache caches[2];  // without and with control tokens
   std::vector<AddedMatch> raw, inner;
   std::vector<ModelToken> tokens;
@@ -64,6 +67,10 @@ class Pipeline : public Tokenizer {
     raw_ = AddedTokenMatcher(std::move(raw));
     normalised_ = AddedTokenMatcher(std::move(normalised));
     parts_.added.clear();
+    if (normalised_.empty()) {
+      units_ = UnitEncoder::make(parts_.normaliser.get(), parts_.pre_tokenizer.get(), *parts_.model,
+                                 parts_.vocabulary->size());
+    }
   }
 
   const Vocabulary& vocabulary() const override { return *parts_.vocabulary; }
@@ -115,6 +122,31 @@ class Pipeline : public Tokenizer {
     Encoding a = encode(first, plain);
     plain.content = {};  // those are bytes of the first text
     return join_pair(std::move(a), encode(second, plain), parts_.frame, parts_.lengths, options);
+  }
+
+  void encode_ids(std::string_view text, const EncodeOptions& options,
+                  IdBuffer& out) const override {
+    const bool whole = !options.file_lengths && options.longest == 0 && options.content.empty();
+    if (!units_ || !whole || (units_->utf8_only() && !is_utf8(text))) {
+      return Tokenizer::encode_ids(text, options, out);
+    }
+    if (options.add_template) out.append(parts_.frame.before);
+    // Most texts need no more, so that long ones are not moved while they grow.
+    out.room(text.size() / 3 + 16);
+    auto scratch = pool_.take();
+    scratch->raw.clear();
+    const bool special = options.special_in_text;
+    raw_.split(text, {0, text.size()}, [special](ByteRange) { return special; }, scratch->raw);
+    for (const AddedMatch& part : scratch->raw) {
+      if (part.id >= 0) {
+        out.push(part.id);
+      } else {
+        units_->encode(text.substr(part.range.begin, part.range.size()), special, scratch->units,
+                       out);
+      }
+    }
+    pool_.give(std::move(scratch));
+    if (options.add_template) out.append(parts_.frame.after);
   }
 
   std::vector<TokenId> encode_piece(std::string_view piece) const override {
@@ -292,6 +324,7 @@ class Pipeline : public Tokenizer {
 
   PipelineParts parts_;
   AddedTokenMatcher raw_, normalised_;
+  std::unique_ptr<const UnitEncoder> units_;  // null: encode_ids() takes the plain path
   std::vector<bool> special_;
   mutable ScratchPool pool_;
 };

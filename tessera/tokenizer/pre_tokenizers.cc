@@ -95,14 +95,26 @@ Unit read_unit(std::string_view text, size_t at, Reading reading) {
 class Splitter : public PreTokenizer {
  public:
   Splitter(Pattern pattern, SplitBehaviour behaviour, bool invert)
-      : pattern_(std::move(pattern)), behaviour_(behaviour), invert_(invert) {}
+      : rule_(word_rule(pattern.expression())),
+        pattern_(std::move(pattern)),
+        behaviour_(behaviour),
+        invert_(invert) {}
   void split(PreTokens& tokens) const override {
     cut_pieces(tokens, behaviour_, invert_, [&](ByteRange piece, std::vector<ByteRange>& matches) {
       pattern_.find_all(tokens.text.text(), piece, tokens.reading, matches);
     });
   }
+  std::optional<WordSplit> words() const override {
+    // The patterns that have a rule match everything: that what does not match is dropped or kept
+    // says nothing, nor does inverting a removal.
+    const bool cuts = (behaviour_ == SplitBehaviour::isolated && !invert_) ||
+                      (behaviour_ == SplitBehaviour::removed && invert_);
+    if (!rule_ || !cuts) return std::nullopt;
+    return WordSplit{*rule_, &pattern_, false};
+  }
 
  private:
+  std::optional<WordRule> rule_;
   Pattern pattern_;
   SplitBehaviour behaviour_;
   bool invert_;
@@ -111,7 +123,10 @@ class Splitter : public PreTokenizer {
 class ClassSplitter : public PreTokenizer {
  public:
   ClassSplitter(std::string_view set, SplitBehaviour behaviour)
-      : set_(set), behaviour_(behaviour) {}
+      : set_(set),
+        behaviour_(behaviour),
+        single_numbers_(set == "numeric" && behaviour == SplitBehaviour::isolated) {}
+  bool single_numbers() const override { return single_numbers_; }
   void split(PreTokens& tokens) const override {
     std::string_view text = tokens.text.text();
     cut_pieces(tokens, behaviour_, false, [&](ByteRange piece, std::vector<ByteRange>& matches) {
@@ -127,6 +142,7 @@ class ClassSplitter : public PreTokenizer {
  private:
   CodeBitmap set_;
   SplitBehaviour behaviour_;
+  bool single_numbers_;
 };
 
 // Puts `prefix` in front of the pieces that `wants` it, and writes the text anew.
@@ -166,6 +182,13 @@ class ByteLevel : public PreTokenizer {
   }
   bool accepts(Reading before) const override { return before == Reading::utf8; }
   Reading reading_after(Reading) const override { return Reading::byte_level; }
+  bool only_reads_bytes() const override { return !add_prefix_space_ && !pattern_; }
+  std::optional<WordSplit> words() const override {
+    if (add_prefix_space_ || !pattern_) return std::nullopt;
+    auto out = pattern_->words();
+    if (out) out->by_bytes = true;
+    return out;
+  }
 
  private:
   bool add_prefix_space_;
@@ -316,6 +339,20 @@ class Sequence : public PreTokenizer {
   Reading reading_after(Reading before) const override {
     for (const auto& part : parts_) before = part->reading_after(before);
     return before;
+  }
+  std::optional<WordSplit> words() const override {
+    if (parts_.size() == 1) return parts_[0]->words();
+    if (parts_.size() != 2) return std::nullopt;
+    if (parts_[1]->only_reads_bytes()) {
+      auto out = parts_[0]->words();
+      if (out) out->by_bytes = true;
+      return out;
+    }
+    if (!parts_[0]->single_numbers()) return std::nullopt;
+    auto out = parts_[1]->words();
+    if (!out || out->rule.kind != WordRule::Kind::gpt2) return std::nullopt;
+    out->rule.digits = 1;
+    return out;
   }
 
  private:

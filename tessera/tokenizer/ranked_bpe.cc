@@ -34,10 +34,9 @@ class Builder {
     options.ignore_merges = true;
     std::vector<BpeMerge> joined = merges();
     parts_.model = byte_pair_model(std::move(table_), joined, std::move(control), options);
-    std::vector<std::unique_ptr<PreTokenizer>> steps;
-    steps.push_back(splitter(pattern(), SplitBehaviour::removed, true));
-    steps.push_back(byte_level(false, false));
-    parts_.pre_tokenizer = sequence(std::move(steps));
+    // What a pattern does not match is dropped; a rule that is known matches everything.
+    parts_.pre_tokenizer = cut(SplitBehaviour::isolated, false);
+    if (!parts_.pre_tokenizer->words()) parts_.pre_tokenizer = cut(SplitBehaviour::removed, true);
     parts_.library_parses_control = false;
     parts_.library_refuses_control = from_.library_refuses_control;
     parts_.bos = from_.bos;
@@ -48,6 +47,13 @@ class Builder {
  private:
   std::string named(size_t rank) const {
     return "the token of rank " + std::to_string(rank) + " " + shown(from_.tokens[rank]);
+  }
+
+  std::unique_ptr<PreTokenizer> cut(SplitBehaviour behaviour, bool invert) const {
+    std::vector<std::unique_ptr<PreTokenizer>> steps;
+    steps.push_back(splitter(pattern(), behaviour, invert));
+    steps.push_back(byte_level(false, false));
+    return sequence(std::move(steps));
   }
 
   Pattern pattern() const {

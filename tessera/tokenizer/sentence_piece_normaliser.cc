@@ -1,5 +1,6 @@
 #include "tessera/tokenizer/sentence_piece_normaliser.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tessera/text/utf8.h"
@@ -22,6 +23,14 @@ class SentencePieceNormaliser : public Normaliser {
   AlignedText apply(AlignedText text) const override {
     if (text.text().empty()) return text;
     return Run(*this, text).finish();
+  }
+
+  std::optional<SpaceMarks> space_marks() const override {
+    const bool plain =
+        !rules_.map && !rules_.remove_extra && rules_.escape && !rules_.space_as_suffix;
+    auto spaced = [](const std::string& piece) { return piece.find(' ') != std::string::npos; };
+    if (!plain || std::any_of(rules_.kept.begin(), rules_.kept.end(), spaced)) return std::nullopt;
+    return SpaceMarks{.prefix = rules_.dummy_prefix, .utf8_only = rules_.replace_invalid};
   }
 
  private:

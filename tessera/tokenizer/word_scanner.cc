@@ -1,0 +1,638 @@
+#include "tessera/tokenizer/word_scanner.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "tessera/kernels/kernels.h"
+#include "tessera/text/normalise.h"
+#include "tessera/text/unicode.h"
+
+namespace tessera {
+namespace {
+
+// A chunk's masks stay in the first-level cache.
+constexpr size_t kChunk = 4096;
+
+constexpr std::string_view kGpt2 =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kGpt2Short =
+    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kThreeDigits =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kOneDigit =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// In Oniguruma's dialect {1,3}+ repeats {1,3}, so that the first of these two takes any numbers.
+constexpr std::string_view kCl100kAnyDigits =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
+constexpr std::string_view kCl100k =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
+constexpr std::string_view kO200k =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+enum ClassBit : uint8_t {
+  kLetter = 1,
+  kNumber = 2,
+  kWhite = 4,
+  kUpper = 8,   // letters that o200k takes for upper case only
+  kLower = 16,  // and for lower case only
+  kMark = 32,
+  kLoose = 64,  // form C might change it, or join it to a neighbour
+};
+
+// Whether form C may give something else for a text because this character is in it.
+bool loose(char32_t code) {
+  std::string text;
+  append_unit(text, code);
+  return normalise(text, NormalForm::nfc) != text;
+}
+
+// One byte of ClassBits a unit, on pages that equal neighbours share.
+class ClassTable {
+ public:
+  ClassTable() {
+    std::vector<uint8_t> all(kCodeEnd);
+    const auto add = [&](std::string_view name, uint8_t bit) {
+      const auto set = find_code_set(name);
+      for (const unicode::Range& r : set->ranges()) {
+        for (char32_t c = r.first; c <= r.last && c < kCodeEnd; ++c) all[c] |= bit;
+      }
+    };
+    add("L", kLetter);
+    add("N", kNumber);
+    add("space", kWhite);
+    add("Lu", kUpper);
+    add("Lt", kUpper);
+    add("Ll", kLower);
+    add("M", kMark);
+    for (const auto& r : unicode::combining_table()) {
+      for (char32_t c = r.first; c <= r.last; ++c) all[c] |= kLoose;
+    }
+    for (const auto& c : unicode::compositions_table()) all[c.second] |= kLoose;
+    for (const auto& m : unicode::canonical_table()) {
+      if (loose(m.from)) all[m.from] |= kLoose;
+    }
+    // Vowels and final consonants of Hangul join to what stands in front.
+    for (char32_t c = 0x1161; c <= 0x11C2; ++c) all[c] |= kLoose;
+    page_of_.resize((kCodeEnd + kPage - 1) / kPage);
+    all.resize(page_of_.size() * kPage);
+    std::array<int, 256> uniform{};
+    uniform.fill(-1);
+    for (size_t p = 0; p < page_of_.size(); ++p) {
+      const uint8_t* page = all.data() + p * kPage;
+      const bool same = std::all_of(page, page + kPage, [&](uint8_t c) { return c == *page; });
+      if (same && uniform[*page] >= 0) {
+        page_of_[p] = static_cast<uint16_t>(uniform[*page]);
+        continue;
+      }
+      page_of_[p] = static_cast<uint16_t>(pages_.size() / kPage);
+      if (same) uniform[*page] = page_of_[p];
+      pages_.insert(pages_.end(), page, page + kPage);
+    }
+  }
+  uint8_t operator[](char32_t c) const { return pages_[page_of_[c / kPage] * kPage + c % kPage]; }
+
+  // Leads of which every character has the bits `wanted` of `asked` and is not loose.
+  LeadSet leads(uint8_t asked, uint8_t wanted) const { return leads(asked, wanted, 0x80); }
+  // The same of characters of three bytes whose second one is 0xB8 or more.
+  LeadSet leads_by_second(uint8_t asked, uint8_t wanted) const {
+    return leads(asked, wanted, 0xB8);
+  }
+
+ private:
+  static constexpr char32_t kPage = 128;
+
+  LeadSet leads(uint8_t asked, uint8_t wanted, unsigned least_second) const {
+    LeadSet out;
+    const auto fits = [&](char32_t c) { return ((*this)[c] & (asked | kLoose)) == wanted; };
+    for (unsigned lead = 0xC2; lead < 0xF0; ++lead) {
+      bool all = true;
+      for (unsigned second = least_second; second < 0xC0 && all; ++second) {
+        const char32_t front = second & 0x3F;
+        if (lead < 0xE0) {
+          all = fits((lead & 0x1F) << 6 | front);
+          continue;
+        }
+        for (char32_t third = 0; third < 64 && all; ++third) {
+          const char32_t code = static_cast<char32_t>(lead & 0x0F) << 12 | front << 6 | third;
+          all = code >= 0x800 && (code < 0xD800 || code > 0xDFFF) && fits(code);
+        }
+      }
+      if (all) out.add(static_cast<unsigned char>(lead));
+    }
+    return out;
+  }
+
+  std::vector<uint16_t> page_of_;
+  std::vector<uint8_t> pages_;
+};
+
+const ClassTable& classes() {
+  static const ClassTable table;
+  return table;
+}
+
+// Bits of `x` moved to the next byte, the last one of the block before coming in.
+uint64_t after(uint64_t x, uint64_t before) { return x << 1 | before >> 63; }
+
+// The bits of `seeds` and those of `through` that follow them without a gap.
+uint64_t flood(uint64_t seeds, uint64_t through) {
+  for (int step = 1; step < 64; step *= 2) {
+    seeds |= through & seeds << step;
+    through &= through << step;
+  }
+  return seeds;
+}
+
+// Population count that needs no instruction of newer processors.
+uint64_t ones(uint64_t x) {
+  x -= x >> 1 & 0x5555555555555555;
+  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+  return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56;
+}
+
+// Length of the letters of a contraction behind an apostrophe; 0: there is none.
+size_t contraction(std::string_view behind, bool any_case) {
+  const auto at = [&](size_t i) {
+    const auto c = i < behind.size() ? static_cast<unsigned char>(behind[i]) : 0;
+    return static_cast<char>(any_case && c < 0x80 ? c | 0x20 : c);
+  };
+  switch (at(0)) {
+    case 's':
+    case 't':
+    case 'm':
+    case 'd':
+      return 1;
+    case 'r':
+    case 'v':
+      return at(1) == 'e' ? 2 : 0;
+    case 'l':
+      return at(1) == 'l' ? 2 : 0;
+    default:
+      // U+017F is an s to those who ignore case.
+      return any_case && behind.starts_with("\xC5\xBF") ? 2 : 0;
+  }
+}
+
+}  // namespace
+
+std::optional<WordRule> word_rule(std::string_view pattern) {
+  using Kind = WordRule::Kind;
+  if (pattern == kGpt2 || pattern == kGpt2Short) return WordRule{Kind::gpt2, 0, false};
+  if (pattern == kThreeDigits) return WordRule{Kind::cl100k, 3, false};
+  if (pattern == kOneDigit) return WordRule{Kind::cl100k, 1, false};
+  if (pattern == kCl100kAnyDigits) return WordRule{Kind::cl100k, 0, true};
+  if (pattern == kCl100k) return WordRule{Kind::cl100k, 3, true};
+  if (pattern == kO200k) return WordRule{Kind::o200k, 3, false};
+  return std::nullopt;
+}
+
+WordScanner::WordScanner(WordRule rule) : rule_(rule) {
+  const ClassTable& table = classes();
+  // o200k asks about case, and marks are a matter of what stands in front of them.
+  const uint8_t asked =
+      rule.kind == WordRule::Kind::o200k ? kLetter | kUpper | kLower | kMark : kLetter;
+  letter_leads_ = table.leads(asked, kLetter);
+  letter_leads_by_second_ = table.leads_by_second(asked, kLetter);
+}
+
+void WordScanner::begin(std::string_view text, bool composed) {
+  text_ = text;
+  at_ = 0;
+  composed_ = composed;
+  stop_ = Stop::no;
+}
+
+size_t WordScanner::next(std::vector<uint32_t>& starts) {
+  for (size_t chunk = kChunk; at_ < text_.size(); chunk *= 2) {
+    const size_t end = std::min(at_ + chunk, text_.size());
+    const size_t blocks = (end - at_ + 63) / 64;
+    stop_ = Stop::no;
+    classify(at_, end);
+    if (stop_ != Stop::no) return at_;
+    if (rule_.kind == WordRule::Kind::gpt2) {
+      mark<WordRule::Kind::gpt2>(blocks, end == text_.size());
+    } else if (rule_.kind == WordRule::Kind::cl100k) {
+      mark<WordRule::Kind::cl100k>(blocks, end == text_.size());
+    } else {
+      mark<WordRule::Kind::o200k>(blocks, end == text_.size());
+    }
+    const size_t sure = end == text_.size() ? end - at_ : last_sure_start(blocks);
+    if (sure == 0) continue;
+    give(sure, starts);
+    at_ += sure;
+    return at_;
+  }
+  return at_;
+}
+
+void WordScanner::classify(size_t begin, size_t end) {
+  const size_t size = end - begin, whole = size / 64, blocks = (size + 63) / 64;
+  ascii_.resize(std::max(ascii_.size(), blocks));
+  blocks_.resize(std::max(blocks_.size(), blocks + 1));
+  starts_.resize(blocks_.size());
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text_.data()) + begin;
+  const auto masks = kernels().ascii_masks;
+  masks(bytes, whole, ascii_.data());
+  if (whole < blocks) {
+    // Never read behind the text's end.
+    std::array<unsigned char, 64> rest{};
+    std::memcpy(rest.data(), bytes + 64 * whole, size - 64 * whole);
+    masks(rest.data(), 1, ascii_.data() + whole);
+  }
+  uint64_t high = 0;
+  for (size_t b = 0; b < blocks; ++b) {
+    const AsciiMasks& a = ascii_[b];
+    blocks_[b] = {.letter = a.lower | a.upper,
+                  .number = a.digit,
+                  .white = a.white,
+                  .other = 0,
+                  .upper = a.upper,
+                  .lower = a.lower,
+                  .tail = 0};
+    high |= a.high;
+  }
+  blocks_[blocks] = {};
+  marks_.clear();
+  if (high != 0) classify_wide(begin, end);
+  blocks_[blocks] = {};
+  for (size_t b = 0; b < blocks; ++b) {
+    Block& x = blocks_[b];
+    x.other = ~(x.letter | x.number | x.white);
+  }
+  if (whole < blocks) blocks_[whole].other &= (uint64_t{1} << (size - 64 * whole)) - 1;
+  if (!marks_.empty()) place_marks();
+}
+
+// o200k counts combining marks to the letters, and to the others too: behind others that are more
+// than a prefix of letters a mark goes on with them, anywhere else it is a letter without case.
+void WordScanner::place_marks() {
+  for (const uint32_t at : marks_) {
+    const size_t behind = at + unit_at(text_, at_ + at).length;
+    bool letters = true;
+    if (at > 0 && is_other(at - 1)) {
+      size_t previous = at - 1;
+      while ((blocks_[previous >> 6].tail >> (previous & 63) & 1) != 0) --previous;
+      if (previous > 0) {
+        const char before = text_[at_ + previous - 1];
+        letters = !is_other(previous - 1) && before != ' ';
+        // Such a slash may belong to the newline in front of it.
+        const bool slash = text_[at_ + previous] == '/';
+        if (slash && (before == '\n' || before == '\r' || before == '/')) stop_ = Stop::pattern;
+      }
+    }
+    for (size_t i = at; i < behind && i >> 6 < blocks_.size(); ++i) {
+      set(&Block::other, i, letters ? 0 : 1);
+      set(&Block::letter, i, letters ? 1 : 0);
+    }
+  }
+}
+
+// Most characters beyond ASCII are letters whose lead says so: they take no step of their own.
+void WordScanner::classify_wide(size_t begin, size_t end) {
+  const ClassTable& table = classes();
+  const size_t size = end - begin, whole = size / 64, blocks = (size + 63) / 64;
+  wide_.resize(std::max(wide_.size(), blocks + 1));
+  wide_[blocks] = {};
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text_.data()) + begin;
+  const auto masks = kernels().wide_masks;
+  masks(bytes, whole, letter_leads_, letter_leads_by_second_, wide_.data());
+  if (whole < blocks) {
+    std::array<unsigned char, 64> rest{};
+    std::memcpy(rest.data(), bytes + 64 * whole, size - 64 * whole);
+    masks(rest.data(), 1, letter_leads_, letter_leads_by_second_, wide_.data() + whole);
+  }
+  uint8_t seen = 0;
+  WideMasks before{};
+  for (size_t b = 0, at = 0; b < blocks; ++b) {
+    const WideMasks w = wide_[b];
+    uint64_t high = ascii_[b].high;
+    const auto behind = [&](uint64_t WideMasks::* mask, int by) {
+      return w.*mask << by | before.*mask >> (64 - by);
+    };
+    const uint64_t tails = behind(&WideMasks::two, 1) | behind(&WideMasks::three, 1) |
+                           behind(&WideMasks::four, 1) | behind(&WideMasks::three, 2) |
+                           behind(&WideMasks::four, 2) | behind(&WideMasks::four, 3);
+    if (tails == w.tail && high == (w.two | w.three | w.four | w.tail)) {
+      // Characters that the next block ends take the other way.
+      const uint64_t inside = (w.two & ~(uint64_t{1} << 63)) | (w.three & ~(uint64_t{3} << 62));
+      const uint64_t upper_behind = w.upper_tail >> 1 | wide_[b + 1].upper_tail << 63;
+      const uint64_t letters = inside & (w.in_first | (w.in_second & w.three & upper_behind));
+      const uint64_t ends = letters << 1 | (letters & w.three) << 2;
+      blocks_[b].letter |= letters | ends;
+      blocks_[b].tail |= ends;
+      high = (w.two | w.three | w.four) & ~letters;
+      before = w;
+      for (; high != 0; high &= high - 1) {
+        seen |= classify_one(table, begin, b, static_cast<size_t>(std::countr_zero(high)), at);
+      }
+      continue;
+    }
+    before = w;
+    if (at > 64 * b) high &= at - 64 * b < 64 ? ~uint64_t{0} << (at - 64 * b) : 0;
+    while (high != 0) {
+      const auto bit = static_cast<size_t>(std::countr_zero(high));
+      seen |= classify_one(table, begin, b, bit, at);
+      if (at >= 64 * (b + 1)) break;
+      high &= ~uint64_t{0} << (at - 64 * b);
+    }
+  }
+  if (composed_ && (seen & kLoose) != 0) stop_ = Stop::form;
+}
+
+// Puts the character at `bit` of block `b` in its classes; `at` becomes where it ends.
+template <class Table>
+uint8_t WordScanner::classify_one(const Table& table, size_t begin, size_t b, size_t bit,
+                                  size_t& at) {
+  const Unit unit = unit_at(text_, begin + 64 * b + bit);
+  const uint8_t found = table[unit.code];
+  const uint64_t bytes = (uint64_t{1} << unit.length) - 1;
+  put(blocks_[b], bytes << bit, bytes << bit & bytes << bit << 1, found);
+  if ((found & kMark) != 0 && rule_.kind == WordRule::Kind::o200k) {
+    marks_.push_back(static_cast<uint32_t>(64 * b + bit));
+  }
+  if (bit + unit.length > 64) {
+    // The empty block behind the last one is made empty again.
+    const uint64_t spilled = bytes >> (64 - bit);
+    put(blocks_[b + 1], spilled, spilled, found);
+  }
+  at = 64 * b + bit + unit.length;
+  return found;
+}
+
+void WordScanner::put(Block& block, uint64_t bytes, uint64_t tail, uint8_t found) {
+  const auto where = [&](uint8_t bit) { return (found & bit) != 0 ? bytes : 0; };
+  block.letter |= where(kLetter);
+  block.number |= where(kNumber);
+  block.white |= where(kWhite);
+  block.upper |= where(kUpper);
+  block.lower |= where(kLower);
+  block.tail |= tail;
+}
+
+template <WordRule::Kind kKind>
+void WordScanner::mark(size_t blocks, bool at_end) {
+  constexpr bool kGpt = kKind == WordRule::Kind::gpt2;
+  constexpr bool kCase = kKind == WordRule::Kind::o200k;
+  const bool digits_first = kGpt && rule_.digits == 1;
+  Block before{};
+  uint64_t newline_before = 0, space_before = 0, run_before = 0, swallowed_before = 0;
+  // What contractions at a block's end say about the next block: where words start, and do not.
+  uint64_t prefix_before = 0, forced = 0, denied = 0;
+  int digits = 0;
+  std::fill_n(starts_.begin(), blocks, 0);
+  for (size_t b = 0; b < blocks; ++b) {
+    Block& x = blocks_[b];
+    const uint64_t newline = ascii_[b].newline, space = ascii_[b].space;
+    const uint64_t denied_now = std::exchange(denied, 0);
+    uint64_t starts = std::exchange(forced, 0), swallowed = 0;
+
+    if constexpr (!kGpt) {
+      const uint64_t through = kCase ? newline | ascii_[b].slash : newline;
+      const uint64_t seeds =
+          (newline & after(x.other, before.other)) | (through & swallowed_before >> 63);
+      if (seeds != 0) swallowed = flood(seeds, through);
+      x.other &= ~swallowed;
+    }
+    const uint64_t other_starts =
+        x.other & ~after(x.other, before.other) & ~after(space, space_before);
+    starts |= other_starts;
+
+    if constexpr (kGpt) {
+      const uint64_t free = ~after(space, space_before);
+      starts |= x.letter & ~after(x.letter, before.letter) & free;
+      if (rule_.digits == 0) starts |= x.number & ~after(x.number, before.number) & free;
+    } else {
+      uint64_t prefix = other_starts;
+      if (x.tail != 0) {
+        for (int i = 0; i < 3; ++i) prefix |= x.tail & x.other & after(prefix, prefix_before);
+      }
+      const uint64_t white = x.white & ~newline, white_before = before.white & ~newline_before;
+      starts |= x.letter & ~after(x.letter, before.letter) & ~after(white, white_before) &
+                ~after(prefix, prefix_before);
+      if constexpr (kCase) starts |= x.upper & after(x.lower, before.lower);
+      prefix_before = prefix;
+    }
+
+    if (!kGpt && rule_.digits == 0) {
+      starts |= x.number & ~after(x.number, before.number);
+    } else if (rule_.digits == 1) {
+      starts |= x.number & ~x.tail;
+    } else if (rule_.digits == 3 && x.number != 0) {
+      starts |= number_starts(x, before.number, digits);
+    }
+
+    // White space: a run begins a word, and so does its last character when a word follows.
+    const uint64_t run = x.white & ~swallowed;
+    const Block& next = blocks_[b + 1];
+    const uint64_t behind = x.white | (digits_first ? x.number : 0);
+    const uint64_t next_behind = next.white | (digits_first ? next.number : 0);
+    const uint64_t some = x.white | x.letter | x.number | x.other;
+    const uint64_t next_some = next.white | next.letter | next.number | next.other;
+    const uint64_t word_behind = (some >> 1 | next_some << 63) & ~(behind >> 1 | next_behind << 63);
+    starts |= run & ~after(run, run_before);
+    const uint64_t last = (kGpt ? run : run & ~newline) & word_behind;
+    starts |= last & ~x.tail;
+    for (uint64_t t = last & x.tail; t != 0; t &= t - 1) {
+      start_of_character(64 * b + static_cast<size_t>(std::countr_zero(t)));
+    }
+    if constexpr (!kGpt) {
+      // Behind a newline a stretch without one begins a word unless another newline ends it.
+      uint64_t stretch =
+          run & ~newline & after(newline & ~swallowed, newline_before & ~swallowed_before);
+      for (; stretch != 0; stretch &= stretch - 1) {
+        const uint64_t bit = stretch & (~stretch + 1);
+        if (!newline_ends(b, bit, run & ~newline, newline)) starts |= bit;
+      }
+    }
+
+    if constexpr (!kCase) {
+      for (uint64_t a = ascii_[b].apostrophe & other_starts; a != 0; a &= a - 1) {
+        const auto bit = static_cast<size_t>(std::countr_zero(a));
+        const size_t letters = contraction(text_.substr(at_ + 64 * b + bit + 1, 3), !kGpt);
+        if (letters == 0) continue;
+        const size_t end = bit + 1 + letters;
+        if (bit < 63) {
+          starts &= ~(uint64_t{2} << bit);
+        } else {
+          denied = 1;
+        }
+        (end < 64 ? starts : forced) |= uint64_t{1} << (end & 63);
+      }
+    }
+    starts_[b] |= starts & ~denied_now;
+    before = x;
+    newline_before = newline;
+    space_before = space;
+    run_before = run;
+    swallowed_before = swallowed;
+  }
+  const size_t size = std::min(text_.size() - at_, 64 * blocks);
+  if (size < 64 * blocks) starts_[blocks - 1] &= (uint64_t{1} << (size & 63)) - 1;
+  if constexpr (kCase) {
+    attach_contractions(blocks, size);
+    split_mixed_runs(blocks, size);
+  }
+  if (at_end && rule_.white_end) join_white_end(size);
+}
+
+// Starts among numbers when words hold at most three of them. `run`: numbers in the word that the
+// block before ended in.
+uint64_t WordScanner::number_starts(const Block& x, uint64_t number_before, int& run) {
+  const uint64_t joined = x.number & after(x.number, number_before);
+  const uint64_t four = joined & joined << 1 & joined << 2;
+  const bool reaches = (x.number >> 63 | (number_before >> 63 & x.number)) != 0;
+  if (four == 0 && x.tail == 0 && !reaches) return x.number & ~joined;
+  uint64_t starts = 0;
+  for (uint64_t n = x.number & ~x.tail; n != 0; n &= n - 1) {
+    const uint64_t bit = n & (~n + 1);
+    run = (joined & bit) != 0 ? run + 1 : 1;
+    if (run == 4) run = 1;
+    if (run == 1) starts |= bit;
+  }
+  return starts;
+}
+
+// Whether the stretch of `through` that begins at `bit` of block `b` ends before a newline.
+bool WordScanner::newline_ends(size_t b, uint64_t bit, uint64_t through, uint64_t newline) const {
+  uint64_t sum = 0;
+  while (__builtin_add_overflow(through, bit, &sum)) {
+    if (blocks_[++b].white == 0) return false;
+    newline = ascii_[b].newline;
+    through = blocks_[b].white & ~newline;
+    bit = 1;
+    if ((through & 1) == 0) return (newline & 1) != 0;
+  }
+  const uint64_t end = sum & ~through;
+  return (end & newline & (~end + 1)) != 0;
+}
+
+void WordScanner::start_of_character(size_t at) {
+  while ((blocks_[at >> 6].tail >> (at & 63) & 1) != 0) --at;
+  starts_[at >> 6] |= uint64_t{1} << (at & 63);
+}
+
+// o200k: a contraction behind a letter belongs to the letter's word, and ends it.
+void WordScanner::attach_contractions(size_t blocks, size_t size) {
+  forced_.assign(blocks + 1, 0);
+  uint64_t letter_before = 0;
+  for (size_t b = 0; b < blocks; ++b) {
+    uint64_t a = ascii_[b].apostrophe & after(blocks_[b].letter, letter_before);
+    letter_before = blocks_[b].letter;
+    for (; a != 0; a &= a - 1) {
+      const size_t at = 64 * b + static_cast<size_t>(std::countr_zero(a));
+      if (is(forced_, at)) continue;
+      const size_t letters = contraction(text_.substr(at_ + at + 1, 3), true);
+      if (letters == 0) continue;
+      const size_t end = at + 1 + letters;
+      for (size_t i = at; i < std::min(end, size); ++i) {
+        starts_[i >> 6] &= ~(uint64_t{1} << (i & 63));
+      }
+      if (end >= size) continue;
+      starts_[end >> 6] |= uint64_t{1} << (end & 63);
+      forced_[end >> 6] |= uint64_t{1} << (end & 63);
+    }
+  }
+}
+
+// o200k: letters without case in front of capitals. Whether a word ends between them is known only
+// from what follows: letters are taken as upper case while possible, and given back from the end
+// until one that can be lower case remains.
+void WordScanner::split_mixed_runs(size_t blocks, size_t size) {
+  size_t done = 0;
+  Block before{};
+  for (size_t b = 0; b < blocks; ++b) {
+    const Block& x = blocks_[b];
+    const uint64_t both = x.letter & ~x.upper & ~x.lower;
+    const uint64_t both_before = before.letter & ~before.upper & ~before.lower;
+    for (uint64_t m = x.upper & after(both, both_before); m != 0; m &= m - 1) {
+      const size_t at = 64 * b + static_cast<size_t>(std::countr_zero(m));
+      if (at < done) continue;
+      size_t first = at;
+      while (first > 0 && letter(first - 1) && !is(forced_, first)) --first;
+      size_t end = at;
+      while (end < size && letter(end)) ++end;
+      split_mixed_run(first, end);
+      done = end;
+    }
+    before = x;
+  }
+}
+
+void WordScanner::split_mixed_run(size_t first, size_t end) {
+  const auto behind = [&](size_t at) {
+    do ++at;
+    while (at < end && (blocks_[at >> 6].tail >> (at & 63) & 1) != 0);
+    return at;
+  };
+  const auto bit = [&](uint64_t Block::* mask, size_t at) {
+    return (blocks_[at >> 6].*mask >> (at & 63) & 1) != 0;
+  };
+  for (size_t i = first + 1; i < end; ++i) starts_[i >> 6] &= ~(uint64_t{1} << (i & 63));
+  for (size_t word = first; word < end;) {
+    size_t at = word, last_lower = 0;
+    for (; at < end && !bit(&Block::lower, at); at = behind(at)) {
+      if (!bit(&Block::upper, at)) last_lower = behind(at);
+    }
+    if (at < end) {
+      while (at < end && !bit(&Block::upper, at)) at = behind(at);
+    } else if (last_lower != 0) {
+      at = last_lower;
+    }
+    if (at < end) starts_[at >> 6] |= uint64_t{1} << (at & 63);
+    word = at;
+  }
+}
+
+// The white space that ends the text is one word.
+void WordScanner::join_white_end(size_t size) {
+  size_t run = size;
+  while (run > 0 && is_white(run - 1)) --run;
+  while (run < size && !is(starts_, run)) ++run;
+  for (size_t i = run + 1; i < size; ++i) starts_[i >> 6] &= ~(uint64_t{1} << (i & 63));
+}
+
+// The last start that later text cannot move; 0: none but the first.
+size_t WordScanner::last_sure_start(size_t blocks) const {
+  size_t most = 64 * blocks - 1;
+  if (rule_.kind == WordRule::Kind::o200k) {
+    while (most > 0 && letter(most)) --most;
+  }
+  for (size_t b = most / 64 + 1; b-- > 0;) {
+    uint64_t starts = starts_[b] & ~blocks_[b].white;
+    if (b == most / 64 && (most & 63) != 63) starts &= (uint64_t{2} << (most & 63)) - 1;
+    if (starts != 0) return 64 * b + 63 - static_cast<size_t>(std::countl_zero(starts));
+  }
+  return 0;
+}
+
+// Appends the starts below `sure`.
+void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
+  const size_t blocks = (sure + 63) / 64;
+  size_t count = 0;
+  for (size_t b = 0; b < blocks; ++b) {
+    if (b + 1 == blocks && (sure & 63) != 0) starts_[b] &= (uint64_t{1} << (sure & 63)) - 1;
+    count += static_cast<size_t>(ones(starts_[b]));
+  }
+  const size_t held = out.size();
+  // Eight are written at a time, so that the loop has few branches.
+  out.resize(held + count + 8);
+  uint32_t* to = out.data() + held;
+  for (size_t b = 0; b < blocks; ++b) {
+    uint64_t bits = starts_[b];
+    const auto base = static_cast<uint32_t>(at_ + 64 * b);
+    const int here = static_cast<int>(ones(bits));
+    for (int i = 0; i < here; i += 8) {
+      for (int k = 0; k < 8; ++k) {
+        to[i + k] = base + static_cast<uint32_t>(std::countr_zero(bits));
+        bits &= bits - 1;
+      }
+    }
+    to += here;
+  }
+  out.resize(held + count);
+}
+
+}  // namespace tessera

@@ -1,0 +1,160 @@
+// encode_ids(), which looks units up, against encode(), which takes the plain path; over
+// vocabularies whose merges were made by joining random neighbours of random text.
+#include <algorithm>
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tessera/tokenizer/id_buffer.h"
+#include "tests/tokenizer/fixtures.h"
+
+namespace tessera {
+namespace {
+
+using fixtures::Json;
+
+constexpr std::string_view kParts[] = {" ",
+                                       " ",
+                                       "  ",
+                                       "\n",
+                                       "\n\n",
+                                       "\t",
+                                       "a",
+                                       "b",
+                                       "c",
+                                       "the",
+                                       "The",
+                                       "ing",
+                                       "tion",
+                                       "'s",
+                                       "1",
+                                       "23",
+                                       "4567",
+                                       ".",
+                                       ",",
+                                       "(",
+                                       "//",
+                                       "<|a|>",
+                                       "</s>",
+                                       "\xE2\x96\x81",
+                                       "\xC3\xA9",
+                                       "\xD0\x9F\xD1\x80",
+                                       "\xE4\xB8\xAD",
+                                       "\xE6\x96\x87",
+                                       "\xE4\xB9\xA6",
+                                       "\xED\x95\x9C",
+                                       "\xF0\x9F\x98\x80",
+                                       "e\xCC\x81",
+                                       "\xFF",
+                                       "\xE4\xB8"};
+
+std::string random_text(std::mt19937& rng, size_t parts) {
+  std::string out;
+  for (size_t i = 0; i < parts; ++i) {
+    const auto& part = kParts[rng() % std::size(kParts)];
+    for (size_t n = rng() % 12 == 0 ? 1 + rng() % 40 : 1; n-- > 0;) out += part;
+  }
+  return out;
+}
+
+// The characters with which byte-level files write bytes.
+std::vector<std::string> symbols_of(std::string_view text, bool by_bytes) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < text.size();) {
+    const Unit u = unit_at(text, i);
+    std::string symbol;
+    if (by_bytes) {
+      append_unit(symbol, byte_level_character(static_cast<unsigned char>(text[i])));
+    } else {
+      symbol = text[i] == ' ' ? "\xE2\x96\x81" : std::string(text.substr(i, u.length));
+    }
+    i += by_bytes ? 1 : u.length;
+    out.push_back(symbol);
+  }
+  return out;
+}
+
+// Puts random merges into a file. Joins neighbours anywhere, so that tokens cross words and
+// characters.
+Json with_random_merges(Json json, std::mt19937& rng, bool by_bytes, int count) {
+  Json& model = json["model"];
+  Json merges = Json::array();
+  Json vocab = model["vocab"];
+  int64_t next = 0;
+  for (auto& [piece, id] : vocab.items()) next = std::max<int64_t>(next, id.get<int64_t>() + 1);
+  for (const Json& token : json["added_tokens"]) {
+    next = std::max<int64_t>(next, token["id"].get<int64_t>() + 1);
+  }
+  const std::string text = random_text(rng, 400);
+  std::vector<std::string> symbols = symbols_of(text, by_bytes);
+  for (const std::string& s : symbols) {
+    if (is_utf8(s) && !vocab.contains(s)) vocab[s] = next++;
+  }
+  for (int i = 0; i < count; ++i) {
+    const size_t at = rng() % (symbols.size() - 1);
+    const std::string left = symbols[at], right = symbols[at + 1];
+    if (!is_utf8(left) || !is_utf8(right) || left.size() + right.size() > 40) continue;
+    const std::string both = left + right;
+    const auto is_added = [&both](const Json& token) { return token["content"] == both; };
+    const Json& added = json["added_tokens"];
+    if (std::any_of(added.begin(), added.end(), is_added)) continue;
+    if (!vocab.contains(both)) vocab[both] = next++;
+    merges.push_back(Json::array({left, right}));
+    for (size_t k = 0; k + 1 < symbols.size(); ++k) {
+      if (symbols[k] != left || symbols[k + 1] != right) continue;
+      symbols[k] = both;
+      symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(k) + 1);
+    }
+  }
+  model["vocab"] = vocab;
+  model["merges"] = merges;
+  return json;
+}
+
+void expect_same(const Tokenizer& tokenizer, std::mt19937& rng, int texts) {
+  for (int i = 0; i < texts; ++i) {
+    const std::string text = random_text(rng, i % 20 == 0 ? 3000 : 1 + rng() % 40);
+    for (const bool special : {false, true}) {
+      EncodeOptions options;
+      options.special_in_text = special;
+      IdBuffer ids;
+      tokenizer.encode_ids(text, options, ids);
+      const std::vector<TokenId> got(ids.ids().begin(), ids.ids().end());
+      ASSERT_EQ(got, tokenizer.encode(text, options).ids)
+          << "text " << i << " " << testing::PrintToString(text.substr(0, 300));
+    }
+  }
+}
+
+TEST(EncodeIds, AreThoseOfThePlainPathForByteLevelVocabularies) {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 rng(seed);
+    Json json = with_random_merges(fixtures::byte_level_json(), rng, true, 150);
+    json["model"]["ignore_merges"] = seed % 2 == 0;
+    if (seed % 3 == 0) json["normalizer"] = {{"type", "NFC"}};
+    expect_same(*fixtures::parse(json), rng, 60);
+  }
+}
+
+TEST(EncodeIds, AreThoseOfThePlainPathForVocabulariesWithoutWords) {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 rng(seed);
+    Json json = with_random_merges(fixtures::byte_fallback_json(), rng, false, 150);
+    if (seed % 2 == 0) json["normalizer"] = json["normalizer"]["normalizers"][1];
+    expect_same(*fixtures::parse(json), rng, 60);
+  }
+}
+
+TEST(EncodeIds, AreThoseOfThePlainPathForEveryTokenizerAtHand) {
+  for (const auto& [name, tokenizer] : fixtures::all_tokenizers()) {
+    SCOPED_TRACE(name);
+    std::mt19937 rng(7);
+    expect_same(*tokenizer, rng, 40);
+  }
+}
+
+}  // namespace
+}  // namespace tessera
