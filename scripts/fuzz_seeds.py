@@ -4,6 +4,7 @@
 A function per target, named as the target, gives (name, bytes) pairs.
 """
 
+import base64
 import json
 import pathlib
 import struct
@@ -167,6 +168,14 @@ def tokenizer_json_fuzz():
         "metaspace": dict(pre_tokenizer=dict(mark, prepend_scheme="first"), decoder=mark, model=pairs),
         "words": dict(normalizer={"type": "BertNormalizer"}, pre_tokenizer={"type": "BertPreTokenizer"},
                       decoder={"type": "WordPiece", "prefix": "##", "cleanup": True}, model=words),
+        "unigram": dict(normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(
+                            _charsmap({b"e\xcc\x81": b"\xc3\xa9", b"\t": b" "})).decode()},
+                        pre_tokenizer=several("pretokenizers", *plain("UnicodeScripts", "WhitespaceSplit"), mark),
+                        model={"type": "Unigram", "unk_id": 0, "byte_fallback": True,
+                               "vocab": [["<unk>", 0]] + [[c, -1.5] for c in "abc\u2581"] + [["ab", -2], ["<0x41>", -3]]}),
+        "level": dict(normalizer=several("normalizers", *plain("Nmt", "ByteLevel")), decoder={"type": "CTC"},
+                      pre_tokenizer={"type": "FixedLength", "length": 2},
+                      model={"type": "WordLevel", "vocab": {"ab": 0, "?": 1}, "unk_token": "?"}),
         "many": dict(normalizer=several("normalizers", *plain("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip",
                                                               "StripAccents")),
                      pre_tokenizer=several("pretokenizers", *plain("Digits", "Punctuation", "Whitespace"),
@@ -199,7 +208,45 @@ def sentence_piece_fuzz():
         yield f"kind{kind}", pieces + settings
 
 
-TARGETS = [sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
+def tiktoken_fuzz():
+    tokens = [bytes([b]) for b in range(256)] + [b"ab", b"abc", "\u00e9".encode()]
+    line = lambda i, t: base64.b64encode(t) + b" %d\n" % i
+    yield "bytes", b"".join(line(i, t) for i, t in enumerate(tokens))
+    yield "few", b"".join(line(i, t) for i, t in enumerate(tokens[:3]))
+
+
+def tekken_fuzz():
+    vocab = [{"rank": b, "token_bytes": base64.b64encode(bytes([b])).decode(), "token_str": None} for b in range(256)]
+    config = {"pattern": "\\p{L}+|\\s+|.", "num_vocab_tokens": 256, "default_vocab_size": 260,
+              "default_num_special_tokens": 4, "version": "v3"}
+    yield "old", json.dumps({"config": config, "vocab": vocab}).encode()
+    special = [{"rank": 0, "token_str": "<s>", "is_control": True}]
+    yield "listed", json.dumps({"config": config, "vocab": vocab, "special_tokens": special}).encode()
+
+
+def _charsmap(strings):
+    """Every node has a block of 256 units of its own."""
+    units, text, block = [256 << 10] + [0] * 511, b"", {b"": 256}
+    for key, to in sorted(strings.items()):
+        for n in range(1, len(key) + 1):
+            node = block[key[:n - 1]] ^ key[n - 1]
+            if key[:n] not in block:
+                block[key[:n]] = len(units)
+                units += [0] * 256
+                units[node] = (block[key[:n]] ^ node) << 10 | key[n - 1]
+        units[node] |= 1 << 8
+        units[block[key]] = 1 << 31 | len(text)
+        text += to + b"\0"
+    trie = struct.pack("<%dI" % len(units), *units)
+    return struct.pack("<I", len(trie)) + trie + text
+
+
+def charsmap_fuzz():
+    yield "one", _charsmap({b"a": b"xy"})
+    yield "several", _charsmap({b"e": b"", b"e\xcc\x81": b"\xc3\xa9", b"\xef\xbc\xa1": b"A", b"\t": b" "})
+
+
+TARGETS = [tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
 
 
 def main():

@@ -7,6 +7,9 @@ expressions, its Bert rules and its normal forms each follow another version.
 
   python scripts/generate_unicode.py > tessera/text/unicode_tables.cc      (needs: tokenizers)
 """
+import base64
+import json
+import struct
 import sys
 
 import tokenizers
@@ -75,6 +78,81 @@ def sets():
     yield "strip_space", [c for c in ALL if left.normalize_str(chr(c)) == ""]
 
 
+def replacing(key):
+    """A Precompiled normaliser that writes Z for `key`; it sees text in grapheme clusters."""
+    units = [256 << 10] + [0] * 511
+    at = 256
+    for i, byte in enumerate(key):
+        at ^= byte
+        last = i + 1 == len(key)
+        # Every node has a block of 256 units of its own.
+        base = len(units)
+        units += [0] * 256
+        units[at] = (base ^ at) << 10 | last << 8 | byte
+        at = base
+    units[at] = 1 << 31
+    trie = struct.pack("<%dI" % len(units), *units)
+    blob = struct.pack("<I", len(trie)) + trie + b"Z\0"
+    spec = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(blob).decode()}
+    model = {"type": "WordLevel", "vocab": {"x": 0}, "unk_token": "x"}
+    whole = tokenizers.Tokenizer.from_str(json.dumps({"version": "1.0", "normalizer": spec, "model": model}))
+    return whole.normalizer.normalize_str
+
+
+def joining(before, middle, after):
+    """Code points c for which before + c + middle and `after` are in one cluster.
+
+    `after` is a character and a mark: together they are written anew unless something before them belongs
+    to their cluster. A line end stands between the questions and ends every cluster.
+    """
+    form = replacing(after.encode())
+    points = [c for c in ALL if c not in (10, 13)]
+    asked = "\n".join(before + chr(c) + middle + after for c in points)
+    return [c for c, answer in zip(points, form(asked).split("\n")) if not answer.endswith("Z")]
+
+
+def grapheme_sets():
+    """What unicode-segmentation knows; only what clusters of up to five bytes can show."""
+    form = replacing(b"a")
+    points = [c for c in ALL if c not in (10, 13)]
+    answers = form("\n".join("a" + chr(c) for c in points)).split("\n")
+    yield "grapheme_extend", [c for c, answer in zip(points, answers) if answer == "Z"]
+    marks = "\u0301\u0300"
+    yield "grapheme_control", sorted(set(ALL) - set(joining("", "", marks)) | {10, 13})
+    yield "grapheme_prepend", joining("", "", "a\u0300")
+    yield "grapheme_before_vowel", joining("", "", "\u1161\u0300")
+    yield "grapheme_before_final", joining("", "", "\u11a8\u0300")
+    pictures = [c for c in joining("", "\u200d", "\u00a9\u0300") if c != 0x200D]
+    yield "grapheme_picture", pictures
+    letter = "\u0915\u0300"
+    yield "grapheme_consonant", joining("", "\u094d", letter)
+    yield "grapheme_linker", joining("\u0915", "", letter)
+    yield "grapheme_linked", joining("\u0915\u094d", "", letter)
+
+
+def scripts():
+    """Code points by script, as numbers from 1 on; 0: goes with any."""
+    split = lambda text: len(pre_tokenizers.UnicodeScripts().pre_tokenize_str(text)) > 1
+    known, out = [], []
+    for c in ALL:
+        if out and out[-1][1] == c - 1 and known and not split(chr(c - 1) + chr(c)):
+            # Neighbours that do not split are of one script, unless one of them goes with any.
+            same = out[-1][2] and split("a" + chr(c)) | split("\u0431" + chr(c)) or (
+                not out[-1][2] and not split("a" + chr(c)) and not split("\u0431" + chr(c)))
+            if same:
+                out[-1][1] = c
+                continue
+        if not split("a" + chr(c)) and not split("\u0431" + chr(c)):
+            number = 0
+        else:
+            number = next((i + 1 for i, k in enumerate(known) if not split(k + chr(c))), 0)
+            if number == 0:
+                known.append(chr(c))
+                number = len(known)
+        out.append([c, c, number])
+    return [row for row in out if row[2]]
+
+
 def mapping(normalizer, skip=()):
     out = {}
     for c in ALL:
@@ -119,7 +197,7 @@ def main():
           "// tokenizers %s. Do not edit.\n" % tokenizers.__version__)
     write('#include "tessera/text/unicode_tables.h"\n\n// clang-format off\nnamespace tessera::unicode {\nnamespace {\n\n')
     seen, entries = {}, []
-    for name, points in sets():
+    for name, points in [*sets(), *grapheme_sets()]:
         r = tuple(map(tuple, ranges(points)))
         sys.stderr.write("%s: %d code points, %d ranges\n" % (name, len(points), len(r)))
         if r not in seen:
@@ -180,13 +258,17 @@ def main():
     write("constexpr ClassRange k_combining[] = {")
     for i, (a, b, k) in enumerate(rows):
         write(("\n" if i % 8 == 0 else "") + "{0x%X,0x%X,%d}," % (a, b, k))
+    write("};\nconstexpr ClassRange k_scripts[] = {")
+    for i, (a, b, k) in enumerate(scripts()):
+        write(("\n" if i % 8 == 0 else "") + "{0x%X,0x%X,%d}," % (a, b, k))
     write("};\n\nconstexpr NamedSet k_sets[] = {\n")
     for name, array in entries:
         write('    {"%s", %s},\n' % (name, array))
     write("};\n\n}  // namespace\n\n")
     write("std::span<const NamedSet> named_sets() { return k_sets; }\n")
     for name, kind in (("canonical", "Mapping"), ("compatible", "Mapping"), ("lower", "Mapping"),
-                       ("pool", "char32_t"), ("compositions", "Composition"), ("combining", "ClassRange")):
+                       ("pool", "char32_t"), ("compositions", "Composition"), ("combining", "ClassRange"),
+                       ("scripts", "ClassRange")):
         write("std::span<const %s> %s_table() { return k_%s; }\n" % (kind, name, name))
     write("\n}  // namespace tessera::unicode\n")
 

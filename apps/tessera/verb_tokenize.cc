@@ -16,8 +16,9 @@ namespace {
 
 struct TokenizeOptions {
   CommonOptions common;
-  std::optional<std::string> text;
+  std::optional<std::string> text, pair;
   std::string file, special;
+  TiktokenOptions ranks;
   bool lines = false, count = false, decode = false, no_template = false, whole = false;
 };
 
@@ -45,9 +46,12 @@ class Printer {
     encode_.special_in_text =
         options.special.empty() ? tokenizer.library_parses_control() : options.special == "on";
     encode_.file_lengths = !options.whole;
+    refuse_control_ = options.special.empty() && tokenizer.library_refuses_control();
   }
 
   void text(std::string_view text) {
+    if (refuse_control_) refuse_control(text);
+    if (options_.pair) return pair(text, *options_.pair);
     Encoding found = tokenizer_.encode(text, encode_);
     if (options_.count) {
       count(text.size(), found.ids.size());
@@ -59,6 +63,16 @@ class Printer {
   }
 
  private:
+  void refuse_control(std::string_view text) const {
+    const auto found = tokenizer_.find_control(text);
+    if (!found) return;
+    const auto begin = static_cast<size_t>(found->begin), end = static_cast<size_t>(found->end);
+    throw Error(fmt::format("the text: byte {}", begin),
+                fmt::format("the special token {} stands there, which the format's own library "
+                            "refuses",
+                            text.substr(begin, end - begin)),
+                "Take it as text with --special-in-text off, as a token with on.");
+  }
   void count(size_t bytes, size_t tokens) {
     if (options_.common.json) {
       fmt::print("{{\"bytes\":{},\"tokens\":{}}}\n", bytes, tokens);
@@ -67,15 +81,42 @@ class Printer {
     }
   }
 
+  void pair(std::string_view first, std::string_view second) {
+    if (refuse_control_) refuse_control(second);
+    const PairEncoding found = tokenizer_.encode_pair(first, second, encode_);
+    if (options_.count) return count(first.size() + second.size(), found.ids.size());
+    if (options_.common.json) {
+      fmt::memory_buffer line = fields(found);
+      fmt::format_to(std::back_inserter(line), ",\"type_ids\":[{}],\"texts\":[{}]}}\n",
+                     fmt::join(found.type_ids, ","), fmt::join(found.texts, ","));
+      return put({line.data(), line.size()});
+    }
+    for (size_t i = 0; i < found.ids.size(); ++i) {
+      const std::string_view text = found.texts[i] == 1 ? second : first;
+      const auto begin = static_cast<size_t>(found.spans[i].begin);
+      const auto end = static_cast<size_t>(found.spans[i].end);
+      fmt::print("{}\t{}\t{}\t{}\t{}\n", found.ids[i], found.type_ids[i], begin, end,
+                 printable(begin == end ? tokenizer_.vocabulary().piece(found.ids[i])
+                                        : text.substr(begin, end - begin)));
+    }
+  }
+
   void json(const Encoding& found) {
+    fmt::memory_buffer line = fields(found);
+    line.append(std::string_view("}\n"));
+    put({line.data(), line.size()});
+  }
+
+  // The object without its end.
+  static fmt::memory_buffer fields(const Encoding& found) {
     fmt::memory_buffer line;
     auto out = std::back_inserter(line);
     fmt::format_to(out, "{{\"ids\":[{}],\"spans\":[", fmt::join(found.ids, ","));
     for (size_t i = 0; i < found.spans.size(); ++i) {
       fmt::format_to(out, "{}[{},{}]", i ? "," : "", found.spans[i].begin, found.spans[i].end);
     }
-    fmt::format_to(out, "]}}\n");
-    put({line.data(), line.size()});
+    line.push_back(']');
+    return line;
   }
 
   // On a terminal: tokens on alternating backgrounds, then their ids. Else: a token a line.
@@ -104,6 +145,7 @@ class Printer {
   const Tokenizer& tokenizer_;
   const TokenizeOptions& options_;
   EncodeOptions encode_;
+  bool refuse_control_ = false;
 };
 
 void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t number) {
@@ -130,8 +172,9 @@ int tokenize(const TokenizeOptions& options) {
   if (options.text && !options.file.empty()) {
     throw WrongCommand("tessera tokenize", "a text and --file exclude each other");
   }
-  auto tokenizer = open_tokenizer(options.common.tokenizer.empty() ? model_reference(options.common)
-                                                                   : options.common.tokenizer);
+  auto tokenizer = open_tokenizer(
+      options.common.tokenizer.empty() ? model_reference(options.common) : options.common.tokenizer,
+      options.ranks);
   std::string source = options.file.empty() ? "-" : options.file;
   Printer printer(*tokenizer, options);
   if (options.decode) {
@@ -179,6 +222,9 @@ Verb verb_tokenize() {
         app.add_option("--file", options->file,
                        "read a file, every file of a folder, or - for standard input")
             ->type_name("F|DIR|-");
+        app.add_option("--pair", options->pair,
+                       "a second text that belongs to each text, such as a passage to a question")
+            ->type_name("TEXT");
         app.add_flag("--lines", options->lines, "each line is a text of its own");
         app.add_flag("--count", options->count, "only the number of bytes and tokens");
         app.add_flag("--decode", options->decode,
@@ -192,6 +238,12 @@ Verb verb_tokenize() {
                "whether control tokens in the text become control ids [as the format's library]")
             ->type_name("on|off")
             ->check(CLI::IsMember({"on", "off"}));
+        app.add_option("--encoding", options->ranks.encoding,
+                       "which encoding a tiktoken rank file is [by its content]")
+            ->type_name("NAME");
+        app.add_option("--pattern", options->ranks.pattern,
+                       "how a tiktoken rank file cuts text, instead")
+            ->type_name("REGEX");
         return [options] { return tokenize(*options); };
       }};
 }

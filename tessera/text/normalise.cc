@@ -27,7 +27,7 @@ uint8_t combining_class(char32_t code) {
   auto table = unicode::combining_table();
   auto it = std::upper_bound(table.begin(), table.end(), code,
                              [](char32_t c, const unicode::ClassRange& r) { return c < r.first; });
-  return it != table.begin() && code <= std::prev(it)->last ? std::prev(it)->combining_class : 0;
+  return it != table.begin() && code <= std::prev(it)->last ? std::prev(it)->number : 0;
 }
 
 char32_t composed(char32_t first, char32_t second) {

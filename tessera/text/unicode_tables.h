@@ -15,6 +15,7 @@ struct Range {
 
 // Sorted, disjoint ranges. Names: the general categories ("Lu"), some scripts ("Han"), "word" and
 // "space" (\w and \s of regular expressions), and the classes of single rules ("bert_removed").
+// "grapheme_..": text/graphemes.cc.
 struct NamedSet {
   std::string_view name;
   std::span<const Range> ranges;
@@ -39,8 +40,10 @@ std::span<const Composition> compositions_table();
 
 struct ClassRange {
   char32_t first, last;
-  uint8_t combining_class;
+  uint8_t number;
 };
 std::span<const ClassRange> combining_table();
+// Scripts, numbered from 1 on in no order; kana count as Han. What is not listed goes with any.
+std::span<const ClassRange> scripts_table();
 
 }  // namespace tessera::unicode

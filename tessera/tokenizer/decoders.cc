@@ -1,5 +1,6 @@
 #include "tessera/tokenizer/decoders.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -191,6 +192,25 @@ class SuffixDecoder : public Decoder {
   std::string suffix_;
 };
 
+class CtcDecoder : public Decoder {
+ public:
+  explicit CtcDecoder(CtcOptions options) : options_(std::move(options)) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    pieces.erase(std::unique(pieces.begin(), pieces.end()), pieces.end());
+    for (std::string& p : pieces) {
+      replace_all(p, options_.pad, "");
+      if (!options_.cleanup) continue;
+      clean_up(p);
+      replace_all(p, options_.word_end, " ");
+    }
+    std::erase(pieces, "");
+  }
+  bool local() const override { return false; }
+
+ private:
+  CtcOptions options_;
+};
+
 }  // namespace
 
 int named_byte(std::string_view piece) {
@@ -237,6 +257,9 @@ std::unique_ptr<Decoder> replace_decoder(Pattern pattern, std::string content, b
 }
 std::unique_ptr<Decoder> metaspace_decoder(std::string replacement, PrependScheme prepend) {
   return std::make_unique<MetaspaceDecoder>(std::move(replacement), prepend);
+}
+std::unique_ptr<Decoder> ctc_decoder(CtcOptions options) {
+  return std::make_unique<CtcDecoder>(std::move(options));
 }
 std::unique_ptr<Decoder> suffix_decoder(std::string suffix) {
   return std::make_unique<SuffixDecoder>(std::move(suffix));

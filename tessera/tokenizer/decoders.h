@@ -22,6 +22,14 @@ std::unique_ptr<Decoder> metaspace_decoder(std::string replacement, PrependSchem
 // The suffix at the end of a word becomes a space.
 std::unique_ptr<Decoder> suffix_decoder(std::string suffix);
 
+struct CtcOptions {
+  std::string pad = "<pad>";   // ends a run of equal pieces, and is dropped
+  std::string word_end = "|";  // becomes a space
+  bool cleanup = true;         // as word_piece_decoder; without it word_end stays
+};
+// Of a run of equal pieces one is left.
+std::unique_ptr<Decoder> ctc_decoder(CtcOptions options);
+
 // The byte that a piece like "<0x0A>" names, or -1.
 int named_byte(std::string_view piece);
 // The bytes of a piece that is written in the byte-level alphabet throughout; the piece itself

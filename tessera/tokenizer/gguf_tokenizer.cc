@@ -34,15 +34,16 @@ class GgufReader {
   std::shared_ptr<const Tokenizer> read() {
     auto model = file_.string("tokenizer.ggml.model");
     if (!model) refuse("tokenizer.ggml.model", "is missing", kRemedy);
-    if (*model == "llama") return read_scored_pieces();
+    if (*model == "llama") return read_scored_pieces(SentencePieceKind::bpe);
+    if (*model == "t5") return read_scored_pieces(SentencePieceKind::unigram);
     read_tokens();
     if (*model == "gpt2") {
       read_byte_pairs();
     } else if (*model == "bert") {
       read_word_pieces();
     } else {
-      refuse("tokenizer.ggml.model", shown(*model) + " is not supported; gpt2, llama and bert are",
-             kRemedy);
+      refuse("tokenizer.ggml.model",
+             shown(*model) + " is not supported; gpt2, llama, t5 and bert are", kRemedy);
     }
     parts_.added = std::move(added_);
     return make_tokenizer(std::move(parts_));
@@ -70,8 +71,8 @@ class GgufReader {
     same_length(kTypes, types_.size());
   }
 
-  // SentencePiece's byte pairs: scores instead of merges, spaces written U+2581.
-  std::shared_ptr<const Tokenizer> read_scored_pieces() {
+  // SentencePiece's vocabularies: scores instead of merges, spaces written U+2581.
+  std::shared_ptr<const Tokenizer> read_scored_pieces(SentencePieceKind kind) {
     constexpr std::string_view kScores = "tokenizer.ggml.scores";
     read_columns();
     const std::vector<float> scores = file_.numbers(kScores);
@@ -84,14 +85,37 @@ class GgufReader {
           {tokens_[i], scores[i], known ? static_cast<PieceType>(types_[i]) : PieceType::normal});
     }
     SentencePieceOptions options;
-    options.dummy_prefix = file_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+    const bool unigram = kind == SentencePieceKind::unigram;
+    options.kind = kind;
+    options.sums = UnigramSums::doubles;
+    read_rules(unigram, options.rules);
     options.user_defined_in_raw_text = options.library_parses_control = true;
-    options.adds_bos = file_.boolean("tokenizer.ggml.add_bos_token").value_or(true);
-    options.adds_eos = file_.boolean("tokenizer.ggml.add_eos_token").value_or(false);
+    options.unknown_text = "";
+    options.adds_bos = file_.boolean("tokenizer.ggml.add_bos_token").value_or(!unigram);
+    options.adds_eos = file_.boolean("tokenizer.ggml.add_eos_token").value_or(unigram);
     options.bos = special("bos");
     options.eos = special("eos");
     options.unknown = special("unknown");
-    return make_scored_bpe(pieces, options, file_.path());
+    if (unigram && !options.eos && tokens_.size() > 1) options.eos = 1;
+    if (unigram && !options.unknown && tokens_.size() > 2) options.unknown = 2;
+    return make_sentence_piece(pieces, std::move(options), file_.path());
+  }
+
+  void read_rules(bool unigram, SentencePieceRules& rules) const {
+    auto flag = [&](const char* name, bool standard) {
+      return file_.boolean(std::string("tokenizer.ggml.") + name).value_or(standard);
+    };
+    rules.dummy_prefix = flag("add_space_prefix", !unigram);
+    rules.replace_invalid = unigram;
+    rules.marks_are_spaces = false;
+    rules.remove_extra = unigram && flag("remove_extra_whitespaces", false);
+    if (!unigram) return;
+    rules.escape = flag("escape_whitespaces", true);
+    rules.space_as_suffix = flag("treat_whitespace_as_suffix", false);
+    constexpr std::string_view kMap = "tokenizer.ggml.precompiled_charsmap";
+    std::string bytes;
+    for (const int64_t byte : file_.integers(kMap)) bytes += static_cast<char>(byte);
+    if (!bytes.empty()) rules.map.emplace(bytes, file_.path() + ": " + std::string(kMap));
   }
 
   void read_tokens() {

@@ -14,6 +14,12 @@
 
 namespace tessera {
 
+// The document in `json`, which lives as long as `parser`. Throws Error naming `where`. Memory is
+// bounded by a multiple of the text, also where it is hostile: nesting is looked at before a large
+// text is parsed.
+simdjson::dom::element parse_json(simdjson::dom::parser& parser, std::string_view json,
+                                  const std::string& where);
+
 class JsonValue {
  public:
   JsonValue(simdjson::dom::element element, std::string file, std::string path)

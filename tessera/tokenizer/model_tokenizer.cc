@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "tessera/base/error.h"
-#include "tessera/tokenizer/sentence_piece.h"
 
 namespace tessera {
 namespace {
@@ -23,18 +22,12 @@ bool is_bare_tokenizer(const std::string& path) {
          !path.ends_with(".gguf") && !starts_like_gguf(path);
 }
 
-// tokenizer.model, and Mistral's tokenizer.model.v3.
-bool is_sentence_piece(const std::string& path) {
-  return fs::path(path).filename().string().find(".model") != std::string::npos;
-}
-
 }  // namespace
 
-std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& reference) {
+std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& reference,
+                                                const TiktokenOptions& ranks) {
   const std::string path = resolve_model(reference);
-  if (is_bare_tokenizer(path)) {
-    return is_sentence_piece(path) ? read_sentence_piece(path) : read_tokenizer_json(path);
-  }
+  if (is_bare_tokenizer(path)) return open_tokenizer_file(path, ranks).tokenizer;
   return tokenizer_of(open_model(reference, {.weights = false, .assume_inert = {}}));
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "tessera/text/graphemes.h"
 #include "tessera/text/unicode.h"
 
 namespace tessera {
@@ -112,6 +113,44 @@ AlignedText bert_clean(AlignedText text, const BertNormaliserOptions& options) {
     next.keep(at);
     if (alone) next.put(" ", {at.end, at.end});
   });
+}
+
+bool nmt_removes(char32_t c) {
+  return (c >= 0x1 && c <= 0x8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+         c == 0x9F;
+}
+bool nmt_space(char32_t c) {
+  return c == 0x9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
+         (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF ||
+         c == 0xFFFD;
+}
+
+AlignedText apply_map(AlignedText text, const Charsmap& map) {
+  std::string_view bytes = text.text();
+  AlignedBuilder next(text);
+  bool changed = false;
+  // Writes what the map has for the front of `part`, if anything.
+  auto replaced = [&](ByteRange part) {
+    const Charsmap::Match match = map.shortest(bytes.substr(part.begin, part.size()));
+    if (match.length == 0) return false;
+    next.put(match.replacement, part);
+    changed = true;
+    return true;
+  };
+  constexpr size_t kLongestCluster = 5;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t end = at + grapheme_length(bytes, at);
+    if (end - at <= kLongestCluster && replaced({at, end})) {
+      at = end;
+      continue;
+    }
+    while (at < end) {
+      const ByteRange part{at, at + unit_at(bytes, at).length};
+      if (!replaced(part)) next.keep(part);
+      at = part.end;
+    }
+  }
+  return changed ? next.finish() : std::move(text);
 }
 
 class FormNormaliser : public Normaliser {
@@ -225,6 +264,34 @@ std::unique_ptr<Normaliser> prepender(std::string text) {
 
 std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options) {
   return std::make_unique<BertNormaliser>(options);
+}
+
+std::unique_ptr<Normaliser> nmt_normaliser() {
+  return from([](AlignedText t) {
+    return each_unit(t, [](AlignedBuilder& next, char32_t code, ByteRange at) {
+      if (nmt_removes(code)) return;
+      nmt_space(code) ? next.put(" ", at) : next.keep(at);
+    });
+  });
+}
+
+std::unique_ptr<Normaliser> byte_level_normaliser() {
+  return from([](AlignedText t) {
+    AlignedBuilder next(t);
+    std::string_view bytes = t.text();
+    std::string character;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      character.clear();
+      append_unit(character, byte_level_character(static_cast<unsigned char>(bytes[i])));
+      next.put(character, {i, i + 1});
+    }
+    return next.finish();
+  });
+}
+
+std::unique_ptr<Normaliser> precompiled(Charsmap map) {
+  auto shared = std::make_shared<const Charsmap>(std::move(map));
+  return from([shared](AlignedText t) { return apply_map(std::move(t), *shared); });
 }
 
 std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tessera/text/normalise.h"
+#include "tessera/tokenizer/charsmap.h"
 #include "tessera/tokenizer/parts.h"
 
 namespace tessera {
@@ -20,6 +21,13 @@ std::unique_ptr<Normaliser> space_stripper(bool left, bool right);
 std::unique_ptr<Normaliser> replacer(Pattern pattern, std::string content);
 std::unique_ptr<Normaliser> prepender(std::string text);
 std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options);
+// Control characters go, what counts as space becomes one.
+std::unique_ptr<Normaliser> nmt_normaliser();
+// Every byte becomes the character that the byte-level alphabet has for it.
+std::unique_ptr<Normaliser> byte_level_normaliser();
+// A precompiled map as the reference package applies it: to grapheme clusters of up to five bytes
+// that begin with a string of the map, and to characters.
+std::unique_ptr<Normaliser> precompiled(Charsmap map);
 std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts);
 
 }  // namespace tessera

@@ -19,7 +19,8 @@ namespace tessera {
 
 // A normaliser that writes U+2581 for every space and does nothing else.
 struct SpaceMarks {
-  bool prefix = false;  // and puts one in front
+  bool prefix = false;     // and puts one in front
+  bool utf8_only = false;  // which holds for UTF-8 alone
 };
 
 // Changes a stretch of text before it is split.
@@ -104,20 +105,32 @@ class Model {
   virtual std::string name() const = 0;
 };
 
-// What the file puts around a text.
+// A place for one of two texts, or tokens that stand there.
+struct PairPart {
+  int8_t text = -1;  // 0: the first text, 1: the second, -1: `ids`
+  std::vector<TokenId> ids = {};
+  int32_t type = 0;
+};
+
+// What the file puts around a text, and around two.
 struct TextTemplate {
   std::vector<TokenId> before, after;
+  std::vector<PairPart> pair = {};  // empty: the one text's template around both
 };
+
+enum class Truncation : uint8_t { longest_first, only_first, only_second };
 
 // How long the file wants one text's encoding to be; EncodeOptions::file_lengths asks for it.
 struct LengthRules {
-  std::optional<int64_t> longest;  // tokens, template included
-  bool cut_front = false;          // whether the first tokens go, not the last
+  std::optional<int64_t> longest;                   // tokens, template included
+  bool cut_front = false;                           // whether the first tokens go, not the last
+  Truncation strategy = Truncation::longest_first;  // which of two texts is cut
   struct Padding {
     TokenId id = 0;
     int64_t least = 0;     // tokens, template included
     int64_t multiple = 1;  // the length becomes a multiple of it
     bool front = false;
+    int32_t type = 0;
   };
   std::optional<Padding> padding;
 };

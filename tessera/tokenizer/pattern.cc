@@ -43,6 +43,16 @@ pcre2_match_data* match_data() {
   return data.get();
 }
 
+// Whether both dialects read the expression alike: it has no ends of lines or texts.
+bool means_the_same(std::string_view expression) {
+  for (size_t i = 0; i < expression.size(); ++i) {
+    if (expression[i] == '$') return false;
+    if (expression[i] == '^' && (i == 0 || expression[i - 1] != '[')) return false;
+    if (expression[i] == '}' && expression.substr(i + 1).starts_with('+')) return false;
+  }
+  return true;
+}
+
 constexpr char32_t kPage = 128;
 
 }  // namespace
@@ -142,9 +152,11 @@ struct Pattern::Compiled {
 };
 
 Pattern::Pattern() = default;
-Pattern::Pattern(std::string_view expression)
-    : compiled_(std::make_unique<Compiled>(parse_pattern(expression))) {
-  compiled_->expression = expression;
+Pattern::Pattern(std::string_view expression, Dialect dialect)
+    : compiled_(std::make_unique<Compiled>(parse_pattern(expression, dialect))) {
+  if (dialect == Dialect::oniguruma || means_the_same(expression)) {
+    compiled_->expression = expression;
+  }
 }
 Pattern Pattern::literal(std::string_view text) {
   Pattern out;

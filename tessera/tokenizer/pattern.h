@@ -18,6 +18,13 @@ enum class Reading : uint8_t {
   byte_level,  // every byte is the character that the byte-level alphabet writes for it
 };
 
+// Whose expression it is. Both know the same characters, but ^ and $ mean a line's ends to the one
+// and the text's to the other, and what \w, \b and \h mean in the second is not supported.
+enum class Dialect : uint8_t {
+  oniguruma,  // tokenizer.json
+  rust,       // tiktoken and what stands on it
+};
+
 // A compiled expression. What it can tell apart about characters is a small number of classes, so
 // text is first written as one class byte a character and PCRE2 matches those: the classes are
 // those of the reference package, whatever Unicode version PCRE2 has, and invalid bytes need no
@@ -27,7 +34,7 @@ class Pattern {
   // Supported: alternation, groups (plain, (?:), (?i:), look-around, atomic), classes, . \s \d \w
   // \h \p{..} and their negations, \A \z \Z ^ $ \b \B, greedy, lazy and possessive repeats. Throws
   // Error naming what it does not support and its column.
-  explicit Pattern(std::string_view expression);
+  explicit Pattern(std::string_view expression, Dialect dialect = Dialect::oniguruma);
   // The text itself.
   static Pattern literal(std::string_view text);
   ~Pattern();

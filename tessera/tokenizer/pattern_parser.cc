@@ -18,7 +18,7 @@ bool is_digit(char32_t c) { return c >= '0' && c <= '9'; }
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, Dialect dialect) : text_(text), dialect_(dialect) {}
 
   ParsedPattern run() {
     alternatives(0);
@@ -87,7 +87,7 @@ class Parser {
       // possessive, as in Ruby.
       if (accept("?")) {
         repeat += '?';
-      } else if (!braces && accept("+")) {
+      } else if ((!braces || dialect_ == Dialect::rust) && accept("+")) {
         repeat += '+';
       }
       out_.items.insert(out_.items.begin() + static_cast<ptrdiff_t>(first), {"(?:", -1});
@@ -131,9 +131,17 @@ class Parser {
         last_literal_ = 0;
         return true;
       case '^':
-        before_line();
+        if (dialect_ == Dialect::rust) {
+          syntax("\\A");
+        } else {
+          before_line();
+        }
         return false;
       case '$':
+        if (dialect_ == Dialect::rust) {
+          syntax("\\z");
+          return false;
+        }
         syntax("(?=\\z|");
         set(CodeSet::single('\n'));
         syntax(")");
@@ -210,6 +218,7 @@ class Parser {
 
   // A class escape after the backslash, such as s or p{L}.
   std::optional<CodeSet> class_escape(char32_t c) {
+    if (dialect_ == Dialect::rust && (c == 'w' || c == 'W' || c == 'h' || c == 'H')) return {};
     switch (c) {
       case 's':
         return named("space");
@@ -315,6 +324,7 @@ class Parser {
         return false;
       case 'b':
       case 'B':
+        if (dialect_ == Dialect::rust) refuse("\\b");
         word_edge(c == 'b');
         return false;
       default:
@@ -380,6 +390,7 @@ class Parser {
   }
 
   std::string_view text_;
+  Dialect dialect_;
   size_t at_ = 0;
   bool caseless_ = false;
   char last_literal_ = 0;
@@ -388,7 +399,9 @@ class Parser {
 
 }  // namespace
 
-ParsedPattern parse_pattern(std::string_view expression) { return Parser(expression).run(); }
+ParsedPattern parse_pattern(std::string_view expression, Dialect dialect) {
+  return Parser(expression, dialect).run();
+}
 
 ParsedPattern parse_literal(std::string_view text) {
   ParsedPattern out;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tessera/text/unicode.h"
+#include "tessera/tokenizer/pattern.h"
 
 namespace tessera {
 
@@ -21,7 +22,7 @@ struct ParsedPattern {
 };
 
 // Throws Error with the column of what is not supported.
-ParsedPattern parse_pattern(std::string_view expression);
+ParsedPattern parse_pattern(std::string_view expression, Dialect dialect);
 ParsedPattern parse_literal(std::string_view text);
 
 // The coarsest division of all units that the sets can tell apart.

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/text/utf8.h"
+#include "tessera/tokenizer/pair_encoding.h"
 #include "tessera/tokenizer/unit_encoder.h"
 #include "tessera/tokenizer/word_cache.h"
 
@@ -76,6 +78,15 @@ class Pipeline : public Tokenizer {
   std::optional<TokenId> eos() const override { return parts_.eos; }
   bool adds_bos() const override { return parts_.adds_bos; }
   bool library_parses_control() const override { return parts_.library_parses_control; }
+  bool library_refuses_control() const override { return parts_.library_refuses_control; }
+  std::optional<ByteSpan> find_control(std::string_view text) const override {
+    std::vector<AddedMatch> found;
+    raw_.split(text, {0, text.size()}, [](ByteRange) { return true; }, found);
+    for (const AddedMatch& part : found) {
+      if (part.id >= 0 && is_special(part.id)) return span_in(part.range);
+    }
+    return std::nullopt;
+  }
   std::string summary() const override {
     return parts_.model->name() + ", " + thousands(parts_.vocabulary->size()) + " tokens";
   }
@@ -105,10 +116,20 @@ class Pipeline : public Tokenizer {
     return out;
   }
 
+  PairEncoding encode_pair(std::string_view first, std::string_view second,
+                           const EncodeOptions& options) const override {
+    EncodeOptions plain = options_of_one(options);
+    Encoding a = encode(first, plain);
+    plain.content = {};  // those are bytes of the first text
+    return join_pair(std::move(a), encode(second, plain), parts_.frame, parts_.lengths, options);
+  }
+
   void encode_ids(std::string_view text, const EncodeOptions& options,
                   IdBuffer& out) const override {
     const bool whole = !options.file_lengths && options.longest == 0 && options.content.empty();
-    if (!units_ || !whole) return Tokenizer::encode_ids(text, options, out);
+    if (!units_ || !whole || (units_->utf8_only() && !is_utf8(text))) {
+      return Tokenizer::encode_ids(text, options, out);
+    }
     if (options.add_template) out.append(parts_.frame.before);
     // Most texts need no more, so that long ones are not moved while they grow.
     out.room(text.size() / 3 + 16);
@@ -224,6 +245,10 @@ class Pipeline : public Tokenizer {
     const auto room =
         static_cast<size_t>(std::max<int64_t>(0, longest - static_cast<int64_t>(around)));
     if (out.ids.size() - first <= room) return;
+    if (options.file_lengths && rules.strategy == Truncation::only_second) {
+      throw Error("truncation", "the file lets only a second text be cut, and there is none",
+                  "Encode the text whole, or a pair of texts.");
+    }
     const bool front = options.file_lengths && rules.cut_front;
     auto keep = [&](auto& values) {
       const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);

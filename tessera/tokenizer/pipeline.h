@@ -24,6 +24,7 @@ struct PipelineParts {
   std::optional<TokenId> bos, eos;
   bool adds_bos = false;
   bool library_parses_control = true;
+  bool library_refuses_control = false;
 };
 
 std::shared_ptr<const Tokenizer> make_tokenizer(PipelineParts parts);

@@ -86,6 +86,12 @@ void cut_pieces(PreTokens& tokens, SplitBehaviour behaviour, bool invert, const 
   tokens.pieces = std::move(out);
 }
 
+// The unit at byte `at` of text that is read so.
+Unit read_unit(std::string_view text, size_t at, Reading reading) {
+  if (reading == Reading::utf8) return unit_at(text, at);
+  return {byte_level_character(static_cast<unsigned char>(text[at])), 1};
+}
+
 class Splitter : public PreTokenizer {
  public:
   Splitter(Pattern pattern, SplitBehaviour behaviour, bool invert)
@@ -130,9 +136,7 @@ class ClassSplitter : public PreTokenizer {
     cut_pieces(tokens, behaviour_, false, [&](ByteRange piece, std::vector<ByteRange>& matches) {
       std::string_view part = text.substr(0, piece.end);
       for (size_t i = piece.begin; i < piece.end;) {
-        Unit u = tokens.reading == Reading::byte_level
-                     ? Unit{byte_level_character(static_cast<unsigned char>(part[i])), 1}
-                     : unit_at(part, i);
+        Unit u = read_unit(part, i, tokens.reading);
         if (set_[u.code]) matches.push_back({i, i + u.length});
         i += u.length;
       }
@@ -217,6 +221,58 @@ class WordSplitter : public PreTokenizer {
                    i += u.length;
                  }
                });
+  }
+};
+
+class FixedLength : public PreTokenizer {
+ public:
+  explicit FixedLength(size_t length) : length_(length) {}
+  void split(PreTokens& tokens) const override {
+    std::vector<ByteRange> out;
+    for (const ByteRange piece : tokens.pieces) {
+      const std::string_view part = tokens.text.text().substr(0, piece.end);
+      size_t units = 0;
+      for (size_t i = piece.begin; i < piece.end;) {
+        if (units++ % length_ == 0) out.push_back({i, i});
+        i += read_unit(part, i, tokens.reading).length;
+        out.back().end = i;
+      }
+    }
+    tokens.pieces = std::move(out);
+  }
+
+ private:
+  size_t length_;
+};
+
+class ScriptSplitter : public PreTokenizer {
+ public:
+  void split(PreTokens& tokens) const override {
+    std::vector<ByteRange> out;
+    for (const ByteRange piece : tokens.pieces) {
+      const std::string_view part = tokens.text.text().substr(0, piece.end);
+      uint8_t previous = 0;
+      for (size_t i = piece.begin; i < piece.end;) {
+        const Unit u = read_unit(part, i, tokens.reading);
+        const uint8_t now = script_of(u.code);
+        if (now != 0 && now != previous) {
+          previous = now;
+          out.push_back({i, i});
+        }
+        i += u.length;
+        if (previous != 0) out.back().end = i;
+      }
+    }
+    tokens.pieces = std::move(out);
+  }
+
+ private:
+  static uint8_t script_of(char32_t code) {
+    const auto table = unicode::scripts_table();
+    auto it =
+        std::upper_bound(table.begin(), table.end(), code,
+                         [](char32_t c, const unicode::ClassRange& r) { return c < r.first; });
+    return it != table.begin() && code <= std::prev(it)->last ? std::prev(it)->number : 0;
   }
 };
 
@@ -322,6 +378,10 @@ std::unique_ptr<PreTokenizer> byte_level(bool add_prefix_space, bool pattern) {
   return std::make_unique<ByteLevel>(add_prefix_space, pattern);
 }
 std::unique_ptr<PreTokenizer> word_splitter() { return std::make_unique<WordSplitter>(); }
+std::unique_ptr<PreTokenizer> fixed_length(size_t length) {
+  return std::make_unique<FixedLength>(length);
+}
+std::unique_ptr<PreTokenizer> script_splitter() { return std::make_unique<ScriptSplitter>(); }
 std::unique_ptr<PreTokenizer> metaspace(const MetaspaceOptions& options) {
   return std::make_unique<Metaspace>(options);
 }

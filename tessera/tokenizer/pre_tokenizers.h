@@ -34,6 +34,11 @@ std::unique_ptr<PreTokenizer> class_splitter(std::string_view set, SplitBehaviou
 std::unique_ptr<PreTokenizer> byte_level(bool add_prefix_space, bool pattern);
 // \w+|[^\w\s]+
 std::unique_ptr<PreTokenizer> word_splitter();
+// Pieces of `length` characters, at least 1.
+std::unique_ptr<PreTokenizer> fixed_length(size_t length);
+// Cuts where the script changes; what goes with any script (digits, punctuation) does not count,
+// and is dropped in front of the first character that does.
+std::unique_ptr<PreTokenizer> script_splitter();
 std::unique_ptr<PreTokenizer> metaspace(const MetaspaceOptions& options);
 std::unique_ptr<PreTokenizer> sequence(std::vector<std::unique_ptr<PreTokenizer>> parts);
 

@@ -1,6 +1,8 @@
 #include "tessera/tokenizer/sentence_piece.h"
 
 #include <algorithm>
+#include <cfloat>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -9,9 +11,8 @@
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/bpe.h"
 #include "tessera/tokenizer/decoders.h"
-#include "tessera/tokenizer/normalisers.h"
+#include "tessera/tokenizer/piece_lookup.h"
 #include "tessera/tokenizer/pipeline.h"
-#include "tessera/tokenizer/pre_tokenizers.h"
 
 namespace tessera {
 namespace {
@@ -31,31 +32,63 @@ std::string unescaped(std::string_view piece) {
   return out;
 }
 
+// A piece is looked at once for every way to cut it in two.
+constexpr size_t kLongest = 1000;
+
+// U+2581 becomes a space, but the one that the normaliser put in front of a text goes.
+class SentencePieceDecoder : public Decoder {
+ public:
+  struct Options {
+    std::string unknown, unknown_text;
+    bool bytes = false;          // whether "<0x0A>" is a byte
+    bool drops_first = false;    // one space at the front goes
+    bool drops_leading = false;  // a space at the front of each piece goes until some text stands
+  };
+  explicit SentencePieceDecoder(Options options) : options_(std::move(options)) {}
+  void apply(std::vector<std::string>& pieces) const override {
+    bool drops = options_.drops_first || options_.drops_leading;
+    for (std::string& p : pieces) {
+      const int byte = options_.bytes ? named_byte(p) : -1;
+      if (byte >= 0) {
+        p.assign(1, static_cast<char>(byte));
+      } else if (!options_.unknown.empty() && p == options_.unknown) {
+        p = options_.unknown_text;
+      } else {
+        const bool dropped = drops && p.starts_with(kSpace);
+        p = unescaped(dropped ? std::string_view(p).substr(kSpace.size()) : p);
+        if (dropped && !options_.drops_leading) drops = false;
+      }
+      if (!p.empty()) drops = false;
+    }
+  }
+
+ private:
+  Options options_;
+};
+
 class Builder {
  public:
-  Builder(const std::vector<ScoredPiece>& pieces, const SentencePieceOptions& options,
+  Builder(const std::vector<ScoredPiece>& pieces, SentencePieceOptions options,
           const std::string& where)
-      : pieces_(pieces), options_(options), where_(where) {}
+      : pieces_(pieces), options_(std::move(options)), where_(where) {}
 
   std::shared_ptr<const Tokenizer> build() {
     parts_.vocabulary = std::make_unique<VocabularyTable>(static_cast<int64_t>(pieces_.size()));
     control_.resize(pieces_.size());
     table_.reserve(pieces_.size(), 8 * pieces_.size());
     for (size_t i = 0; i < pieces_.size(); ++i) add(static_cast<TokenId>(i), pieces_[i]);
-    bpe_.unknown = options_.unknown;
-    bpe_.byte_fallback = true;
-    bpe_.fuse_unknown = true;
-    parts_.model = byte_pair_model(std::move(table_), merges(), control_, std::move(bpe_));
-    std::vector<std::unique_ptr<Normaliser>> steps;
-    if (options_.dummy_prefix) steps.push_back(prepender(" "));
-    steps.push_back(replacer(Pattern::literal(" "), std::string(kSpace)));
-    parts_.normaliser = sequence(std::move(steps));
-    std::vector<std::unique_ptr<Decoder>> chain;
-    chain.push_back(replace_decoder(Pattern::literal(kSpace), " ", true));
-    chain.push_back(byte_fallback_decoder());
-    chain.push_back(fuse_decoder());
-    if (options_.dummy_prefix) chain.push_back(strip_decoder(" ", 1, 0));
-    parts_.decoder = sequence(std::move(chain));
+    if (!std::all_of(bytes_.begin(), bytes_.end(), [](TokenId id) { return id >= 0; })) {
+      bytes_.clear();
+    }
+    make_model();
+    SentencePieceDecoder::Options decoder;
+    if (options_.unknown) decoder.unknown = pieces_[static_cast<size_t>(*options_.unknown)].text;
+    decoder.unknown_text = options_.unknown_text;
+    decoder.bytes = !bytes_.empty();
+    decoder.drops_first = options_.rules.dummy_prefix;
+    decoder.drops_leading = options_.rules.remove_extra;
+    parts_.decoder = std::make_unique<SentencePieceDecoder>(std::move(decoder));
+    parts_.normaliser = sentence_piece_normaliser(std::move(options_.rules));
     parts_.library_parses_control = options_.library_parses_control;
     parts_.bos = options_.bos;
     parts_.eos = options_.eos;
@@ -84,13 +117,75 @@ class Builder {
     return TokenRole::normal;
   }
 
+  [[noreturn]] void refuse(TokenId id, const std::string& what,
+                           const std::string& remedy = "") const {
+    throw Error(where_,
+                "piece " + std::to_string(id) + " " + shown(pieces_[static_cast<size_t>(id)].text) +
+                    " " + what,
+                remedy);
+  }
+
+  void make_model() {
+    switch (options_.kind) {
+      case SentencePieceKind::unigram:
+        parts_.model = unigram();
+        break;
+      case SentencePieceKind::bpe:
+        bpe_.unknown = options_.unknown;
+        bpe_.byte_fallback = true;
+        bpe_.fuse_unknown = true;
+        parts_.model = byte_pair_model(std::move(table_), merges(), control_, std::move(bpe_));
+        break;
+      case SentencePieceKind::word:
+      case SentencePieceKind::character: {
+        PieceLookupOptions lookup;
+        lookup.words = options_.kind == SentencePieceKind::word;
+        lookup.whole = options_.rules.kept;
+        lookup.unknown = options_.unknown;
+        lookup.byte_tokens = bytes_;
+        parts_.model = piece_lookup_model(std::move(table_), std::move(lookup));
+        break;
+      }
+    }
+  }
+
+  std::unique_ptr<Model> unigram() const {
+    std::vector<UnigramPiece> scored;
+    float least = FLT_MAX, greatest = FLT_MIN;
+    const bool doubles = options_.sums == UnigramSums::doubles;
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      const ScoredPiece& p = pieces_[i];
+      const bool user_defined = p.type == PieceType::user_defined;
+      const bool unused = p.type == PieceType::unused && doubles;
+      if (p.type != PieceType::normal && !user_defined && !unused) continue;
+      const double score = doubles && user_defined ? 0 : p.score;
+      scored.push_back({p.text, static_cast<TokenId>(i), score, user_defined && !doubles});
+      if (p.type != PieceType::normal) continue;
+      least = std::min(least, p.score);
+      greatest = std::max(greatest, p.score);
+    }
+    constexpr float kUnknownPenalty = 10;
+    UnigramOptions options;
+    options.sums = options_.sums;
+    options.unknown = options_.unknown;
+    options.unknown_score = least - kUnknownPenalty;
+    options.greatest_score = greatest;
+    if (!doubles) options.byte_tokens = bytes_;
+    options.look_up_fused = false;
+    return unigram_model(scored, control_, std::move(options));
+  }
+
   void add(TokenId id, const ScoredPiece& p) {
     VocabularyTable& vocabulary = *parts_.vocabulary;
+    if (p.text.size() > kLongest) refuse(id, "has more than 1,000 bytes");
+    if (!std::isfinite(p.score)) refuse(id, "has a score that is no number");
     if (!vocabulary.set(id, p.text, role_of(p.type))) {
-      throw Error(where_, "piece " + std::to_string(id) + " " + shown(p.text) + " is there twice");
+      refuse(id, "is there twice");
     }
-    const bool literal = p.type == PieceType::control || p.type == PieceType::unknown ||
-                         (p.type == PieceType::user_defined && options_.user_defined_in_raw_text);
+    const bool raw = options_.user_defined_in_raw_text;
+    const bool literal =
+        p.type == PieceType::control ||
+        (raw && (p.type == PieceType::unknown || p.type == PieceType::user_defined));
     if (literal) {
       AddedToken token;
       token.id = id;
@@ -102,23 +197,29 @@ class Builder {
     switch (p.type) {
       case PieceType::byte: {
         const int byte = named_byte(p.text);
-        if (byte < 0) {
-          throw Error(where_,
-                      "piece " + std::to_string(id) + " " + shown(p.text) +
-                          " is of type byte but names none",
-                      "It must look like <0x0A>.");
-        }
-        table_.insert(p.text, id);
+        if (byte < 0) refuse(id, "is of type byte but names none", "It must look like <0x0A>.");
+        bytes_[static_cast<size_t>(byte)] = id;
+        if (options_.kind == SentencePieceKind::bpe) table_.insert(p.text, id);
         vocabulary.set_bytes(id, std::string(1, static_cast<char>(byte)), false);
         return;
       }
       case PieceType::user_defined:
-        if (!literal) bpe_.whole.insert(p.text, id);
+        if (!literal) {
+          options_.rules.kept.emplace_back(p.text);
+          if (options_.kind == SentencePieceKind::bpe) {
+            bpe_.whole.insert(p.text, id);
+          } else {
+            table_.insert(p.text, id);
+          }
+        }
         vocabulary.set_bytes(id, literal ? std::string(p.text) : unescaped(p.text), false);
         return;
       case PieceType::normal:
         table_.insert(p.text, id);
         vocabulary.set_bytes(id, unescaped(p.text), p.text.starts_with(kSpace));
+        return;
+      case PieceType::unknown:
+        vocabulary.set_bytes(id, options_.unknown_text, false);
         return;
       default:
         vocabulary.set_bytes(id, "", false);
@@ -153,20 +254,21 @@ class Builder {
   }
 
   const std::vector<ScoredPiece>& pieces_;
-  const SentencePieceOptions& options_;
+  SentencePieceOptions options_;
   const std::string& where_;
   PipelineParts parts_;
   PieceTable table_;
   std::vector<bool> control_;
+  std::vector<TokenId> bytes_ = std::vector<TokenId>(256, -1);  // empty: not all have a piece
   BpeOptions bpe_;
 };
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> make_scored_bpe(const std::vector<ScoredPiece>& pieces,
-                                                 const SentencePieceOptions& options,
-                                                 const std::string& where) {
-  return Builder(pieces, options, where).build();
+std::shared_ptr<const Tokenizer> make_sentence_piece(const std::vector<ScoredPiece>& pieces,
+                                                     SentencePieceOptions options,
+                                                     const std::string& where) {
+  return Builder(pieces, std::move(options), where).build();
 }
 
 }  // namespace tessera

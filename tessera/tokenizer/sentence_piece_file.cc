@@ -1,6 +1,8 @@
 // The protocol buffer of a SentencePiece `.model` file; fields: docs/formats/sentencepiece.md.
 #include <bit>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "tessera/base/error.h"
 #include "tessera/base/mapped_file.h"
@@ -94,11 +96,13 @@ class Message {
 };
 
 struct Trainer {
-  uint64_t kind = 1;  // 1 unigram, 2 bpe, 3 word, 4 char
-  int64_t unknown = 0, bos = 1, eos = 2;
+  uint64_t kind = 1;
+  bool space_as_suffix = false;
+  std::optional<std::string_view> unknown_text;
+  int64_t bos = 1, eos = 2;
 };
 struct NormaliserSpec {
-  std::string_view name, map;
+  std::string_view map;
   bool dummy_prefix = true, remove_extra = true, escape = true;
 };
 
@@ -121,7 +125,8 @@ Trainer read_trainer(Message m) {
   Trainer t;
   while (m.next()) {
     if (m.field() == 3) t.kind = m.number();
-    if (m.field() == 40) t.unknown = static_cast<int32_t>(m.number());
+    if (m.field() == 24) t.space_as_suffix = m.number() != 0;
+    if (m.field() == 44) t.unknown_text = m.text();
     if (m.field() == 41) t.bos = static_cast<int32_t>(m.number());
     if (m.field() == 42) t.eos = static_cast<int32_t>(m.number());
   }
@@ -131,7 +136,6 @@ Trainer read_trainer(Message m) {
 NormaliserSpec read_normaliser(Message m) {
   NormaliserSpec n;
   while (m.next()) {
-    if (m.field() == 1) n.name = m.text();
     if (m.field() == 2) n.map = m.text();
     if (m.field() == 3) n.dummy_prefix = m.number() != 0;
     if (m.field() == 4) n.remove_extra = m.number() != 0;
@@ -146,39 +150,49 @@ std::shared_ptr<const Tokenizer> parse_sentence_piece(std::string_view bytes,
                                                       const std::string& where) {
   std::vector<ScoredPiece> pieces;
   Trainer trainer;
-  NormaliserSpec normaliser;
+  NormaliserSpec normaliser, denormaliser;
   Message m(bytes, 0, where);
   while (m.next()) {
     if (m.field() == 1) pieces.push_back(read_piece(m.message()));
     if (m.field() == 2) trainer = read_trainer(m.message());
     if (m.field() == 3) normaliser = read_normaliser(m.message());
+    if (m.field() == 5) denormaliser = read_normaliser(m.message());
   }
   if (pieces.empty()) m.fail("holds no pieces");
   auto unsupported = [&](const std::string& what) {
     throw Error(where, what, "Name the model's tokenizer.json instead.");
   };
-  constexpr const char* kKinds[] = {"", "unigram", "bpe", "word", "char"};
-  if (trainer.kind != 2) {
-    unsupported(std::string("the vocabulary is of the kind ") +
-                (trainer.kind < 5 ? kKinds[trainer.kind] : "unknown") + "; bpe is supported");
+  if (trainer.kind < 1 || trainer.kind > 4) {
+    unsupported("the vocabulary is of the unknown kind " + std::to_string(trainer.kind) +
+                "; unigram, bpe, word and char are 1 to 4");
   }
-  if (!normaliser.map.empty()) {
-    unsupported("the normaliser " + std::string(normaliser.name.substr(0, 40)) +
-                " is not supported; identity is");
-  }
-  if (normaliser.remove_extra) unsupported("remove_extra_whitespaces is not supported");
-  if (!normaliser.escape) unsupported("escape_whitespaces = false is not supported");
+  if (!denormaliser.map.empty()) unsupported("a denormaliser is not supported");
   SentencePieceOptions options;
-  options.dummy_prefix = normaliser.dummy_prefix;
+  options.kind = static_cast<SentencePieceKind>(trainer.kind);
+  if (!normaliser.map.empty())
+    options.rules.map.emplace(normaliser.map, where + ": the normaliser");
+  options.rules.dummy_prefix = normaliser.dummy_prefix;
+  options.rules.remove_extra = normaliser.remove_extra;
+  options.rules.escape = normaliser.escape;
+  options.rules.space_as_suffix = trainer.space_as_suffix;
+  if (trainer.unknown_text) options.unknown_text = *trainer.unknown_text;
   auto id = [&](int64_t i) {
     return i >= 0 && i < static_cast<int64_t>(pieces.size())
                ? std::optional(static_cast<TokenId>(i))
                : std::nullopt;
   };
-  options.unknown = id(trainer.unknown);
   options.bos = id(trainer.bos);
   options.eos = id(trainer.eos);
-  return make_scored_bpe(pieces, options, where);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].type == PieceType::unknown) options.unknown = static_cast<TokenId>(i);
+    if (pieces[i].type == PieceType::unused && options.kind == SentencePieceKind::bpe) {
+      unsupported("piece " + std::to_string(i) +
+                  " is of the type unused, which byte pairs would "
+                  "have to be cut again for");
+    }
+  }
+  if (!options.unknown) unsupported("no piece is of the type unknown");
+  return make_sentence_piece(pieces, std::move(options), where);
 }
 
 std::shared_ptr<const Tokenizer> read_sentence_piece(const std::string& path) {

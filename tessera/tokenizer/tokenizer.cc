@@ -1,8 +1,15 @@
 #include "tessera/tokenizer/tokenizer.h"
 
 #include "tessera/tokenizer/id_buffer.h"
+#include "tessera/tokenizer/pair_encoding.h"
 
 namespace tessera {
+
+PairEncoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
+                                    const EncodeOptions& options) const {
+  const EncodeOptions plain = options_of_one(options);
+  return join_pair(encode(first, plain), encode(second, plain), {}, {}, options);
+}
 
 void Tokenizer::encode_ids(std::string_view text, const EncodeOptions& options,
                            IdBuffer& out) const {

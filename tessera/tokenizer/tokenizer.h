@@ -72,12 +72,23 @@ struct Encoding {
   std::vector<TokenOrigin> origins;
 };
 
+// Tokens of two texts that belong together, such as a question and a passage. Its spans are bytes
+// of the text that a token is from.
+struct PairEncoding : Encoding {
+  std::vector<int8_t> texts;      // 0: the first text, 1: the second, -1: template
+  std::vector<int32_t> type_ids;  // as the file's template says
+};
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual const Vocabulary& vocabulary() const = 0;
   // Any bytes, valid UTF-8 or not. Appends nothing but what the options ask for.
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  // Both texts with what the file puts around and between two. Without a template in the file the
+  // second follows the first, as type 1.
+  virtual PairEncoding encode_pair(std::string_view first, std::string_view second,
+                                   const EncodeOptions& options = {}) const;
   // Appends the ids that encode() gives, without spans and at full speed.
   virtual void encode_ids(std::string_view text, const EncodeOptions& options, IdBuffer& out) const;
   // Their number.
@@ -97,6 +108,11 @@ class Tokenizer {
   virtual bool adds_bos() const = 0;
   // Whether the format's own library finds control tokens in a plain text unless told otherwise.
   virtual bool library_parses_control() const { return true; }
+  // Whether that library refuses a plain text in which it finds one.
+  virtual bool library_refuses_control() const { return false; }
+  // Where a text first names a control token, of those that are looked for in front of the
+  // normaliser.
+  virtual std::optional<ByteSpan> find_control(std::string_view) const { return std::nullopt; }
   // "byte-level BPE, 49,152 tokens": for people.
   virtual std::string summary() const = 0;
 };

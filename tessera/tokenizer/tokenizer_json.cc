@@ -1,12 +1,15 @@
 #include "tessera/tokenizer/tokenizer_json.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "tessera/base/mapped_file.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/bpe.h"
 #include "tessera/tokenizer/decoders.h"
+#include "tessera/tokenizer/unigram.h"
+#include "tessera/tokenizer/word_level.h"
 #include "tessera/tokenizer/word_piece.h"
 
 namespace tessera {
@@ -85,31 +88,72 @@ class Reader {
 
   size_t model_tokens() {
     auto vocab = model_.find("vocab");
-    return vocab && vocab->is_object() ? vocab->as_object().size() : 0;
+    if (!vocab) return 0;
+    return vocab->is_object()  ? vocab->as_object().size()
+           : vocab->is_array() ? vocab->as_array().size()
+                               : 0;
   }
 
-  void read_vocabulary() {
-    const JsonValue vocab = vocab_of_supported_model();
+  // A token of the model, and its score where the model has them.
+  struct Entry {
+    std::string_view piece;
+    TokenId id;
+    double score;
+    simdjson::dom::element place;
+  };
+
+  void read_entries() {
+    type_ = model_.text("type", model_.find("merges") ? "BPE" : "");
+    if (type_ != "BPE" && type_ != "WordPiece" && type_ != "WordLevel" && type_ != "Unigram") {
+      model_.refuse(
+          type_.empty() ? "\"type\" is missing" : "the model " + shown(type_) + " is not supported",
+          "Supported are BPE, WordPiece, WordLevel and Unigram.");
+    }
+    const JsonValue vocab = model_.require("vocab");
+    if (type_ == "Unigram") return read_scored_entries(vocab);
     const size_t tokens = vocab.as_object().size() + parts_.added.size();
-    int64_t size = 0;
+    entries_.reserve(tokens);
     for (auto [piece, value] : vocab.as_object()) {
       int64_t id = 0;
       if (value.get(id) || id < 0 || id >= static_cast<int64_t>(2 * tokens + 65536)) {
         checked_id(vocab.member(value, piece), tokens);
       }
-      size = std::max(size, id + 1);
+      entries_.push_back({piece, static_cast<TokenId>(id), 0, value});
     }
+  }
+
+  // [["piece", score], ..]: ids are their order.
+  void read_scored_entries(const JsonValue& vocab) {
+    entries_.reserve(vocab.as_array().size());
+    for (simdjson::dom::element element : vocab.as_array()) {
+      simdjson::dom::array pair;
+      std::string_view piece;
+      double score = 0;
+      if (element.get(pair) || pair.size() != 2 || pair.at(0).get(piece) || pair.at(1).get(score)) {
+        vocab.item(element, entries_.size()).refuse("is not [\"piece\", score]");
+      }
+      entries_.push_back({piece, static_cast<TokenId>(entries_.size()), score, element});
+    }
+  }
+
+  JsonValue place_of(const Entry& entry) {
+    const JsonValue vocab = model_.require("vocab");
+    return vocab.is_array() ? vocab.item(entry.place, static_cast<size_t>(entry.id))
+                            : vocab.member(entry.place, entry.piece);
+  }
+
+  void read_vocabulary() {
+    read_entries();
+    int64_t size = 0;
+    for (const Entry& e : entries_) size = std::max<int64_t>(size, e.id + 1);
     for (const AddedToken& t : parts_.added) size = std::max<int64_t>(size, t.id + 1);
     parts_.vocabulary = std::make_unique<VocabularyTable>(size);
-    for (auto [piece, value] : vocab.as_object()) {
-      auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
-      if (!vocabulary().set(id, piece, TokenRole::normal)) {
-        std::string other =
-            vocabulary().find(piece)
-                ? "the token is there twice"
-                : "id " + std::to_string(id) + " is also that of " + shown(vocabulary().piece(id));
-        vocab.member(value, piece).refuse(other);
-      }
+    for (const Entry& e : entries_) {
+      if (vocabulary().set(e.id, e.piece, TokenRole::normal)) continue;
+      place_of(e).refuse(vocabulary().find(e.piece)
+                             ? "the token is there twice"
+                             : "id " + std::to_string(e.id) + " is also that of " +
+                                   shown(vocabulary().piece(e.id)));
     }
     for (size_t i = 0; i < parts_.added.size(); ++i) {
       const AddedToken& t = parts_.added[i];
@@ -124,16 +168,6 @@ class Reader {
     }
   }
 
-  JsonValue vocab_of_supported_model() {
-    type_ = model_.text("type", model_.find("merges") ? "BPE" : "");
-    if (type_ != "BPE" && type_ != "WordPiece") {
-      model_.refuse(
-          type_.empty() ? "\"type\" is missing" : "the model " + shown(type_) + " is not supported",
-          "Supported are BPE and WordPiece.");
-    }
-    return model_.require("vocab");
-  }
-
   void read_decoder() {
     auto json = top_.find("decoder");
     if (!json) {
@@ -146,8 +180,21 @@ class Reader {
     }
   }
 
+  // The unknown token's text, "" when there is none.
+  std::string unknown_text() {
+    if (type() != "Unigram") return model_.text("unk_token", "");
+    auto id = model_.find("unk_id");
+    if (!id) return "";
+    const int64_t index = id->as_integer();
+    if (index < 0 || index >= static_cast<int64_t>(entries_.size())) {
+      id->refuse("is " + std::to_string(index) + "; the vocabulary has " +
+                 std::to_string(entries_.size()) + " pieces");
+    }
+    return std::string(entries_[static_cast<size_t>(index)].piece);
+  }
+
   void set_roles() {
-    const std::string unknown = model_.text("unk_token", "");
+    const std::string unknown = unknown_text();
     control_.resize(static_cast<size_t>(vocabulary().size()));
     std::vector<bool> added(control_.size());
     for (const AddedToken& t : parts_.added) {
@@ -198,9 +245,67 @@ class Reader {
   void read_model() {
     if (type() == "WordPiece") {
       read_word_piece();
+    } else if (type() == "WordLevel") {
+      read_word_level();
+    } else if (type() == "Unigram") {
+      read_unigram();
     } else {
       read_byte_pairs();
     }
+  }
+
+  void refuse_byte_level() {
+    if (reading_ == Reading::utf8) return;
+    top_.require("pre_tokenizer")
+        .refuse("ByteLevel in front of a " + type() + " model is not supported");
+  }
+
+  void read_word_level() {
+    model_.only({"type", "vocab", "unk_token"});
+    // The reference finds out only when it needs the token.
+    std::optional<TokenId> unknown;
+    if (auto json = model_.find("unk_token")) unknown = vocabulary().find(json->as_text());
+    parts_.model = word_level_model(model_pieces(), std::move(control_), unknown);
+  }
+
+  void read_unigram() {
+    model_.only({"type", "vocab", "unk_id", "byte_fallback"});
+    refuse_byte_level();
+    UnigramOptions options;
+    double least = std::numeric_limits<double>::infinity();
+    std::vector<UnigramPiece> pieces;
+    pieces.reserve(entries_.size());
+    for (const Entry& e : entries_) {
+      pieces.push_back({e.piece, e.id, e.score});
+      least = std::min(least, e.score);
+    }
+    constexpr double kUnknownPenalty = 10;
+    options.unknown_score = least - kUnknownPenalty;
+    if (auto id = model_.find("unk_id")) options.unknown = static_cast<TokenId>(id->as_integer());
+    if (model_.boolean("byte_fallback", false)) {
+      options.byte_tokens.resize(256, -1);
+      for (const Entry& e : entries_) {
+        // The names are in capital letters: <0xAB>.
+        const int byte = named_byte(e.piece);
+        if (byte < 0 || e.piece.find_first_of("abcdef") != std::string_view::npos) continue;
+        options.byte_tokens[static_cast<size_t>(byte)] = e.id;
+      }
+    }
+    parts_.model = unigram_model(pieces, std::move(control_), std::move(options));
+  }
+
+  // From what the pieces of text will be: characters, or bytes behind ByteLevel.
+  PieceTable model_pieces() {
+    PieceTable pieces;
+    pieces.reserve(entries_.size(), 8 * entries_.size());
+    for (const Entry& e : entries_) {
+      if (reading_ == Reading::utf8) {
+        pieces.insert(e.piece, e.id);
+      } else if (std::string bytes; in_byte_alphabet(e.piece, bytes)) {
+        pieces.insert(bytes, e.id);
+      }
+    }
+    return pieces;
   }
 
   std::optional<TokenId> unknown_token() {
@@ -214,10 +319,7 @@ class Reader {
   void read_word_piece() {
     model_.only(
         {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
-    if (reading_ == Reading::byte_level) {
-      top_.require("pre_tokenizer")
-          .refuse("ByteLevel in front of a WordPiece model is not supported");
-    }
+    refuse_byte_level();
     WordPieceOptions options;
     auto unknown = unknown_token();
     if (!unknown) model_.refuse("\"unk_token\" is missing");
@@ -229,10 +331,9 @@ class Reader {
     options.max_input_chars_per_word = static_cast<size_t>(most);
     const std::string prefix = model_.text("continuing_subword_prefix", "##");
     PieceTable first, next;
-    for (auto [piece, value] : model_.require("vocab").as_object()) {
-      auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
-      first.insert(piece, id);
-      if (piece.starts_with(prefix)) next.insert(piece.substr(prefix.size()), id);
+    for (const Entry& e : entries_) {
+      first.insert(e.piece, e.id);
+      if (e.piece.starts_with(prefix)) next.insert(e.piece.substr(prefix.size()), e.id);
     }
     parts_.model =
         word_piece_model(std::move(first), std::move(next), std::move(control_), options);
@@ -263,19 +364,7 @@ class Reader {
       model_.refuse("prefixes and suffixes of a byte-level vocabulary are not supported");
     }
     std::vector<BpeMerge> merges = read_merges(options.continuing_prefix.size());
-    PieceTable pieces;
-    const auto vocab = model_.require("vocab").as_object();
-    pieces.reserve(vocab.size(), 8 * vocab.size());
-    for (auto [piece, value] : vocab) {
-      auto id = static_cast<TokenId>(static_cast<int64_t>(value.get_int64()));
-      if (reading_ == Reading::utf8) {
-        pieces.insert(piece, id);
-      } else if (std::string bytes; in_byte_alphabet(piece, bytes)) {
-        pieces.insert(bytes, id);
-      }
-    }
-    parts_.model =
-        byte_pair_model(std::move(pieces), merges, std::move(control_), std::move(options));
+    parts_.model = byte_pair_model(model_pieces(), merges, std::move(control_), std::move(options));
   }
 
   static bool in_byte_alphabet(std::string_view piece, std::string& bytes) {
@@ -323,6 +412,7 @@ class Reader {
 
   JsonValue top_, model_;
   std::string type_;
+  std::vector<Entry> entries_;  // of the model; in the order of the file
   PipelineParts parts_;
   Reading reading_ = Reading::utf8;
   bool byte_level_decoder_ = false;
@@ -331,15 +421,14 @@ class Reader {
 
 }  // namespace
 
+std::shared_ptr<const Tokenizer> read_tokenizer_json(const JsonValue& top) {
+  return Reader(top).read();
+}
+
 std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view json,
                                                       const std::string& where) {
   simdjson::dom::parser parser;
-  simdjson::dom::element top;
-  if (auto error = parser.parse(json.data(), json.size()).get(top)) {
-    throw Error(where, std::string("is not a tokenizer.json: ") + simdjson::error_message(error),
-                "Get the file again, or name another one.");
-  }
-  return Reader(JsonValue(top, where, "")).read();
+  return read_tokenizer_json(JsonValue(parse_json(parser, json, where), where, ""));
 }
 
 std::shared_ptr<const Tokenizer> read_tokenizer_json(const std::string& path) {

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <limits>
 #include <utility>
 
+#include "tessera/base/base64.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/decoders.h"
 #include "tessera/tokenizer/normalisers.h"
@@ -115,7 +117,16 @@ std::unique_ptr<Normaliser> read_normaliser(const JsonValue& json) {
     json.only({"type", "prepend"});
     return prepender(std::string(json.require("prepend").as_text()));
   }
+  if (type == "Precompiled") {
+    json.only({"type", "precompiled_charsmap"});
+    const JsonValue map = json.require("precompiled_charsmap");
+    std::string bytes;
+    if (!decode_base64(map.as_text(), bytes)) map.refuse("is not base64");
+    return map.at_this_place([&] { return precompiled(Charsmap(bytes, "the map")); });
+  }
   json.only({"type"});
+  if (type == "Nmt") return nmt_normaliser();
+  if (type == "ByteLevel") return byte_level_normaliser();
   if (type == "NFC") return normal_form(NormalForm::nfc);
   if (type == "NFD") return normal_form(NormalForm::nfd);
   if (type == "NFKC") return normal_form(NormalForm::nfkc);
@@ -158,8 +169,15 @@ std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json) {
                     SplitBehaviour::removed, false);
   }
   if (type == "Metaspace") return metaspace(read_metaspace(json));
+  if (type == "FixedLength") {
+    json.only({"type", "length"});
+    const int64_t length = json.integer("length", 5);
+    if (length < 1) json.require("length").refuse("is " + std::to_string(length) + ", below 1");
+    return fixed_length(static_cast<size_t>(length));
+  }
   json.only({"type"});
   if (type == "Whitespace") return word_splitter();
+  if (type == "UnicodeScripts") return script_splitter();
   if (type == "WhitespaceSplit") return class_splitter("split_space", SplitBehaviour::removed);
   if (type == "BertPreTokenizer") {
     std::vector<std::unique_ptr<PreTokenizer>> parts;
@@ -202,6 +220,14 @@ std::unique_ptr<Decoder> read_decoder(const JsonValue& json) {
     return replace_decoder(std::move(pattern), std::string(json.require("content").as_text()),
                            one_unit);
   }
+  if (type == "CTC") {
+    json.only({"type", "pad_token", "word_delimiter_token", "cleanup"});
+    CtcOptions options;
+    options.pad = json.text("pad_token", options.pad);
+    options.word_end = json.text("word_delimiter_token", options.word_end);
+    options.cleanup = json.boolean("cleanup", options.cleanup);
+    return ctc_decoder(std::move(options));
+  }
   if (type == "BPEDecoder") {
     json.only({"type", "suffix"});
     return suffix_decoder(json.text("suffix", "</w>"));
@@ -212,64 +238,133 @@ std::unique_ptr<Decoder> read_decoder(const JsonValue& json) {
   refuse_type(json, "decoder", type);
 }
 
-TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size) {
-  const JsonValue named = json.require("type");
-  std::string_view type = named.as_text();
-  auto checked = [&](const JsonValue& id) {
-    int64_t n = id.as_integer();
-    if (n < 0 || n >= vocabulary_size) {
-      id.refuse("is " + std::to_string(n) + ", outside the " + std::to_string(vocabulary_size) +
+namespace {
+
+class TemplateReader {
+ public:
+  explicit TemplateReader(int64_t vocabulary_size) : size_(vocabulary_size) {}
+
+  TextTemplate read(const JsonValue& json) const {
+    const JsonValue named = json.require("type");
+    const std::string_view type = named.as_text();
+    if (type == "Sequence") return sequence(json);
+    if (type == "ByteLevel") {
+      json.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+      return {};
+    }
+    if (type == "BertProcessing") return two_marks(json, false);
+    if (type == "RobertaProcessing") return two_marks(json, true);
+    if (type != "TemplateProcessing") refuse_type(json, "post_processor", type);
+    return by_template(json);
+  }
+
+ private:
+  TokenId checked(const JsonValue& id) const {
+    const int64_t n = id.as_integer();
+    if (n < 0 || n >= size_) {
+      id.refuse("is " + std::to_string(n) + ", outside the " + std::to_string(size_) +
                 " ids of the vocabulary");
     }
     return static_cast<TokenId>(n);
-  };
-  TextTemplate frame;
-  if (type == "Sequence") {
+  }
+
+  // The later ones stand further out. Of two texts only one may say what stands around them.
+  TextTemplate sequence(const JsonValue& json) const {
     json.only({"type", "processors"});
+    TextTemplate out;
     for (const JsonValue& item : json.require("processors").items()) {
-      TextTemplate inner = read_post_processor(item, vocabulary_size);
-      frame.before.insert(frame.before.begin(), inner.before.begin(), inner.before.end());
-      frame.after.insert(frame.after.end(), inner.after.begin(), inner.after.end());
+      TextTemplate inner = read(item);
+      if (!inner.pair.empty() && !out.pair.empty()) {
+        item.refuse("is a second template; which one is the outer one is not said");
+      }
+      if (!inner.pair.empty()) out = std::move(inner);
     }
-    return frame;
+    return out;
   }
-  if (type == "ByteLevel") {
-    json.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
-    return frame;
-  }
-  if (type == "BertProcessing" || type == "RobertaProcessing") {
+
+  // [CLS] A [SEP] B [SEP], or <s> A </s></s> B </s> whose types are all 0.
+  TextTemplate two_marks(const JsonValue& json, bool roberta) const {
     json.only({"type", "sep", "cls", "trim_offsets", "add_prefix_space"});
     auto id_of = [&](std::string_view member) {
       auto pair = json.require(member).items();
       if (pair.size() != 2) json.require(member).refuse("is not [token, id]");
       return checked(pair[1]);
     };
-    frame.before = {id_of("cls")};
-    frame.after = {id_of("sep")};
-    return frame;
+    const TokenId first = id_of("cls"), end = id_of("sep");
+    const int32_t second = roberta ? 0 : 1;
+    std::vector<TokenId> between = {end};
+    if (roberta) between.push_back(end);
+    return {.before = {first},
+            .after = {end},
+            .pair = {{.ids = {first}},
+                     {.text = 0},
+                     {.ids = between},
+                     {.text = 1, .type = second},
+                     {.ids = {end}, .type = second}}};
   }
-  if (type != "TemplateProcessing") refuse_type(json, "post_processor", type);
-  json.only({"type", "single", "pair", "special_tokens"});
-  const JsonValue specials = json.require("special_tokens");
-  bool seen_text = false;
-  for (const JsonValue& item : json.require("single").items()) {
-    item.only({"SpecialToken", "Sequence"});
-    if (auto text = item.find("Sequence")) {
-      if (seen_text) item.refuse("is a second place for the text");
-      seen_text = true;
-      continue;
-    }
-    std::string name(item.require("SpecialToken").require("id").as_text());
-    if (auto entry = specials.find(name)) {
-      for (const JsonValue& id : entry->require("ids").items()) {
-        (seen_text ? frame.after : frame.before).push_back(checked(id));
+
+  TextTemplate by_template(const JsonValue& json) const {
+    json.only({"type", "single", "pair", "special_tokens"});
+    TextTemplate out;
+    bool seen = false;
+    for (PairPart& part : parts(json, "single")) {
+      if (part.text > 0) json.require("single").refuse("has a place for a second text");
+      if (part.text < 0) {
+        auto& ids = seen ? out.after : out.before;
+        ids.insert(ids.end(), part.ids.begin(), part.ids.end());
+        continue;
       }
-    } else {
-      item.refuse(shown(name) + " is not among its special_tokens");
+      if (seen) json.require("single").refuse("has a second place for the text");
+      seen = true;
     }
+    if (!seen) json.require("single").refuse("has no place for the text");
+    auto pair = json.find("pair");
+    if (!pair || pair->as_array().size() == 0) return out;
+    out.pair = parts(json, "pair");
+    for (const int8_t text : {0, 1}) {
+      auto is = [&](const PairPart& part) { return part.text == text; };
+      if (std::count_if(out.pair.begin(), out.pair.end(), is) != 1) {
+        pair->refuse(std::string("needs one place for text ") + (text == 0 ? "A" : "B"));
+      }
+    }
+    return out;
   }
-  if (!seen_text) json.require("single").refuse("has no place for the text");
-  return frame;
+
+  std::vector<PairPart> parts(const JsonValue& json, std::string_view member) const {
+    const JsonValue specials = json.require("special_tokens");
+    std::vector<PairPart> out;
+    for (const JsonValue& item : json.require(member).items()) {
+      item.only({"SpecialToken", "Sequence"});
+      PairPart part;
+      const auto text = item.find("Sequence");
+      const JsonValue said = text ? *text : item.require("SpecialToken");
+      said.only({"id", "type_id"});
+      const int64_t type = said.integer("type_id", 0);
+      if (type < 0 || type > std::numeric_limits<int32_t>::max()) {
+        said.require("type_id").refuse("is no type");
+      }
+      part.type = static_cast<int32_t>(type);
+      const std::string name(said.require("id").as_text());
+      if (text) {
+        if (name != "A" && name != "B") said.require("id").refuse("is neither A nor B");
+        part.text = name == "A" ? 0 : 1;
+      } else if (auto entry = specials.find(name)) {
+        for (const JsonValue& id : entry->require("ids").items()) part.ids.push_back(checked(id));
+      } else {
+        item.refuse(shown(name) + " is not among its special_tokens");
+      }
+      out.push_back(std::move(part));
+    }
+    return out;
+  }
+
+  int64_t size_;
+};
+
+}  // namespace
+
+TextTemplate read_post_processor(const JsonValue& json, int64_t vocabulary_size) {
+  return TemplateReader(vocabulary_size).read(json);
 }
 
 namespace {
@@ -303,6 +398,11 @@ LengthRules::Padding read_padding(const JsonValue& json, int64_t vocabulary_size
                                   std::to_string(vocabulary_size) + " ids");
   }
   out.id = static_cast<TokenId>(id);
+  const int64_t type = json.integer("pad_type_id", 0);
+  if (type < 0 || type > std::numeric_limits<int32_t>::max()) {
+    json.require("pad_type_id").refuse("is no type");
+  }
+  out.type = static_cast<int32_t>(type);
   if (auto multiple = json.find("pad_to_multiple_of")) {
     out.multiple = std::max<int64_t>(1, padding_size(*multiple, 0));
   }
@@ -327,10 +427,13 @@ LengthRules read_length_rules(const JsonValue& top, int64_t vocabulary_size) {
     json->only({"direction", "max_length", "strategy", "stride"});
     out.cut_front = at_front(*json);
     const std::string strategy = json->text("strategy", "LongestFirst");
-    if (strategy != "LongestFirst" && strategy != "OnlyFirst") {
+    if (strategy == "OnlyFirst") {
+      out.strategy = Truncation::only_first;
+    } else if (strategy == "OnlySecond") {
+      out.strategy = Truncation::only_second;
+    } else if (strategy != "LongestFirst") {
       json->require("strategy")
-          .refuse("is " + shown(strategy) +
-                  "; of one text LongestFirst and OnlyFirst can be followed");
+          .refuse("is " + shown(strategy) + "; known are LongestFirst, OnlyFirst and OnlySecond");
     }
     const int64_t longest = json->require("max_length").as_integer();
     if (longest < 0) json->require("max_length").refuse("is negative");

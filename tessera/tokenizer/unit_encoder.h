@@ -42,6 +42,8 @@ class UnitEncoder {
                                                  const PreTokenizer* pre_tokenizer,
                                                  const Model& model, int64_t vocabulary_size);
 
+  // Whether encode() needs UTF-8.
+  bool utf8_only() const { return marks_.utf8_only; }
   // Appends the ids of `text`, a stretch between added tokens, as it stands before the normaliser.
   void encode(std::string_view text, bool allow_control, State& state, IdBuffer& out) const;
 

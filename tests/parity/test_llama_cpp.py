@@ -16,7 +16,7 @@ import pytest
 import gguf_reference
 import probes
 from test_models import END, MARGIN, PROMPTS, SMOLLM2, prompt_ids, smollm2, tessera  # noqa: F401
-from test_tokenizers import PARTS
+from vocabularies import PARTS
 
 HERE = pathlib.Path(__file__).parent
 FOLDER = pathlib.Path(os.environ.get("TESSERA_CACHE") or "~/.cache/tessera").expanduser() / "llama_cpp"
@@ -48,8 +48,8 @@ def install():
     return shutil.copy(HERE / "llama_cpp.mjs", FOLDER)
 
 
-def ask(requests):
-    done = subprocess.run([node(), install(), SMOLLM2], input="\n".join(map(json.dumps, requests)) + "\n",
+def ask(requests, model=SMOLLM2):
+    done = subprocess.run([node(), install(), model], input="\n".join(map(json.dumps, requests)) + "\n",
                           capture_output=True, text=True)
     if "not compatible with the current system" in done.stderr:
         pytest.skip("llama.cpp's npm build refuses this node: put another one in PATH")

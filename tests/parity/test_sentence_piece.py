@@ -1,62 +1,70 @@
-"""Ids of SentencePiece `.model` files against the sentencepiece package, on awkward strings."""
-import json
-import os
-import pathlib
+"""SentencePiece `.model` files against the package sentencepiece: real ones, and ones trained here in every kind."""
 import random
-import subprocess
-import sys
-import zipfile
 
 import pytest
 
+from vocabularies import STRINGS, batches, corpus, decoded, differences, mistral, ours, trained_sentence_piece
+
 sentencepiece = pytest.importorskip("sentencepiece")
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TESSERA = os.environ.get("TESSERA_BIN", str(ROOT / "build/bin/tessera"))
-CACHE = pathlib.Path(os.environ.get("TESSERA_CACHE", pathlib.Path.home() / ".cache/tessera")) / "sentencepiece"
-COUNT = int(os.environ.get("TESSERA_PARITY_STRINGS", "3000"))
-WHEEL = "mistral-common==1.13.1"
-FILES = ["tokenizer.model.v1", "mistral_instruct_tokenizer_240216.model.v2",
-         "mistral_instruct_tokenizer_240323.model.v3", "mistral_instruct_tokenizer_241114.model.v7"]
+REAL = ["tokenizer.model.v1", "mistral_instruct_tokenizer_240216.model.v2",
+        "mistral_instruct_tokenizer_240323.model.v3", "mistral_instruct_tokenizer_241114.model.v7"]
+NAMED = ("[INST]", "naïve", "of the", "x1", "日本")
+TRAINED = {
+    "unigram": dict(kind="unigram"),
+    "unigram-identity": dict(kind="unigram", normalization_rule_name="identity", remove_extra_whitespaces=False),
+    "unigram-bytes": dict(kind="unigram", byte_fallback=True, user_defined_symbols=NAMED),
+    "unigram-no-prefix": dict(kind="unigram", add_dummy_prefix=False, user_defined_symbols=NAMED),
+    "unigram-suffix": dict(kind="unigram", treat_whitespace_as_suffix=True),
+    "unigram-fold": dict(kind="unigram", normalization_rule_name="nmt_nfkc_cf", control_symbols=("<mask>",)),
+    "unigram-surface": dict(kind="unigram", unk_surface="?", unk_id=3, bos_id=0, eos_id=1, pad_id=2),
+    "bpe": dict(kind="bpe"),
+    "bpe-bytes": dict(kind="bpe", byte_fallback=True, user_defined_symbols=NAMED),
+    "bpe-suffix": dict(kind="bpe", treat_whitespace_as_suffix=True, normalization_rule_name="nfkc"),
+    "bpe-spaces": dict(kind="bpe", remove_extra_whitespaces=False, allow_whitespace_only_pieces=True,
+                       user_defined_symbols=("  ", "\t")),
+    "word": dict(kind="word"),
+    "word-bytes": dict(kind="word", byte_fallback=True),
+    "char": dict(kind="char"),
+    "char-bytes": dict(kind="char", byte_fallback=True, user_defined_symbols=NAMED),
+}
 
 
-def model(name):
-    path = CACHE / name
-    if not path.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(CACHE), WHEEL], check=True)
-        wheel = next(CACHE.glob("mistral_common*.whl"))
-        with zipfile.ZipFile(wheel) as archive:
-            for file in FILES:
-                (CACHE / file).write_bytes(archive.read("mistral_common/data/" + file))
-        wheel.unlink()
-    return str(path)
+def raw_bytes(count):
+    """Texts that are not UTF-8, which the package takes as bytes."""
+    draw = random.Random(12)
+    parts = [b"a", b" ", b"the ", "é".encode(), "日本".encode(), b"\xff", b"\xc3", b"\xe6\x97", b"\xf0\x9f\x98", b"\xc0\x80",
+             b"\xed\xa0\x80", b"\x80", "😀".encode()]
+    return [b"".join(draw.choice(parts) for _ in range(draw.randint(1, 20))) for _ in range(count)]
 
 
-def strings(count):
-    draw = random.Random(5)
-    letters = ("abcdefghijklmnopqrstuvwxyz     ABC.,;:'\"!?0123456789éüßñçДжпрафшя中文字日本語한국어😀👍🏽"
-               "\u200d\u0301\u202e\t\u00a0\u2581<>|[]/\\_-=+")
-    words = "the of and to in is was for language tokenizer's don't 3.14 x86_64 naïve Straße".split()
-    for _ in range(count):
-        kind = draw.random()
-        if kind < 0.4:
-            yield " ".join(draw.choice(words) for _ in range(draw.randint(1, 12)))
-        elif kind < 0.5:
-            yield "  ".join(draw.choice(words) for _ in range(draw.randint(1, 5))) + "   "
-        else:
-            yield "".join(draw.choice(letters) for _ in range(draw.randint(1, 60)))
-    yield from ["[INST] hi [/INST]", "<s>x</s>", "<unk>", "<0x41>", "\u2581\u2581a", "", "a\u2581b"]
+def check(path, reference, count):
+    for texts in batches(["<s>", "</s>", "<unk>", *NAMED], count):
+        wrong = differences(path, texts, reference.encode)
+        assert not wrong, f"{len(wrong)} of {len(texts)} differ: {wrong[0]!r}"
+    texts = corpus()[:300] + ["", " ", "   ", "\u2581", "\x01", "a\u2581", " \u2581 a"]
+    assert not differences(path, texts, reference.encode)
+    texts = raw_bytes(max(300, count // 10))
+    for text, mine in zip(texts, ours(path, texts)):
+        assert mine["ids"] == reference.encode(text), text
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_ids(name):
-    path = model(name)
-    reference = sentencepiece.SentencePieceProcessor(model_file=path)
-    texts = list(strings(COUNT))
-    done = subprocess.run([TESSERA, "tokenize", "-m", path, "--lines", "--file", "-", "--json"],
-                          input="\n".join(texts).encode(), capture_output=True, check=True)
-    rows = [json.loads(line)["ids"] for line in done.stdout.splitlines()]
-    assert len(rows) == len(texts)
-    for text, ids in zip(texts, rows):
-        assert ids == reference.encode(text), text
+@pytest.mark.parametrize("name", REAL)
+def test_ids_of_real_models(name):
+    path = mistral(name)
+    check(path, sentencepiece.SentencePieceProcessor(model_file=str(path)), STRINGS)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_ids_and_text_of_trained_models(tmp_path, name):
+    path = tmp_path / "trained.model"
+    path.write_bytes(trained_sentence_piece(**TRAINED[name]))
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    check(path, reference, max(500, STRINGS // 5))
+    draw = random.Random(13)
+    lists = [reference.encode(t) for t in next(batches([], 200))]
+    # Not only what is written: any ids. Bytes of which no text can be made come back as they are, so that
+    # they are left out here.
+    ordinary = [i for i in range(reference.get_piece_size()) if not reference.is_byte(i)]
+    lists += [[draw.choice(ordinary) for _ in range(draw.randint(1, 12))] for _ in range(200)]
+    assert decoded(path, lists).decode() == "".join(reference.decode(ids) for ids in lists)

@@ -29,8 +29,9 @@ struct Damage {
 TEST(TokenizerJson, RefusesEachDamageWithItsPlace) {
   const std::vector<Damage> rows = {
       {"t.json: the top: \"model\" is missing", [](Json& j) { j.erase("model"); }},
-      {"model: the model \"Unigram\" is not supported",
-       [](Json& j) { j["model"]["type"] = "Unigram"; }},
+      {"model: the model \"Novel\" is not supported",
+       [](Json& j) { j["model"]["type"] = "Novel"; }},
+      {"model.vocab: is not an array", [](Json& j) { j["model"]["type"] = "Unigram"; }},
       {"model.vocab: is not an object", [](Json& j) { j["model"]["vocab"] = 3; }},
       {"model.vocab[\"x\"]: is -1", [](Json& j) { j["model"]["vocab"]["x"] = -1; }},
       {"model.vocab[\"x\"]: is 9223372036854775807",
@@ -52,8 +53,8 @@ TEST(TokenizerJson, RefusesEachDamageWithItsPlace) {
       {"model.dropout: random merges", [](Json& j) { j["model"]["dropout"] = 0.1; }},
       {"model: \"novel\" is not supported here", [](Json& j) { j["model"]["novel"] = 1; }},
       {"the top: \"novel\" is not supported here", [](Json& j) { j["novel"] = 1; }},
-      {"normalizer: the normalizer \"Nmt\" is not supported",
-       [](Json& j) { j["normalizer"] = {{"type", "Nmt"}}; }},
+      {"normalizer: the normalizer \"Novel\" is not supported",
+       [](Json& j) { j["normalizer"] = {{"type", "Novel"}}; }},
       {"normalizer: \"type\" is missing", [](Json& j) { j["normalizer"] = Json::object(); }},
       {"pre_tokenizer.pretokenizers[1]: the pre_tokenizer \"X\"",
        [](Json& j) {
@@ -70,7 +71,7 @@ TEST(TokenizerJson, RefusesEachDamageWithItsPlace) {
          j["pre_tokenizer"] = {
              {"type", "Split"}, {"pattern", {{"String", "x"}}}, {"behavior", "Cut"}};
        }},
-      {"decoder: the decoder \"CTC\"", [](Json& j) { j["decoder"] = {{"type", "CTC"}}; }},
+      {"decoder: the decoder \"Novel\"", [](Json& j) { j["decoder"] = {{"type", "Novel"}}; }},
       {"post_processor.cls[1]: is 9000",
        [](Json& j) {
          j["post_processor"] = {

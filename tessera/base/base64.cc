@@ -1,0 +1,44 @@
+#include "tessera/base/base64.h"
+
+#include <array>
+#include <cstdint>
+
+namespace tessera {
+namespace {
+
+constexpr std::array<int8_t, 256> values() {
+  std::array<int8_t, 256> out{};
+  for (auto& v : out) v = -1;
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < kAlphabet.size(); ++i) {
+    out[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
+  }
+  return out;
+}
+constexpr std::array<int8_t, 256> kValues = values();
+
+}  // namespace
+
+bool decode_base64(std::string_view text, std::string& out) {
+  if (text.size() % 4 != 0) return false;
+  size_t padding = 0;
+  while (padding < 2 && text.ends_with('=')) {
+    text.remove_suffix(1);
+    ++padding;
+  }
+  uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text) {
+    const int value = kValues[static_cast<unsigned char>(c)];
+    if (value < 0) return false;
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    out += static_cast<char>(bits >> held & 255);
+  }
+  return true;
+}
+
+}  // namespace tessera

@@ -1,0 +1,124 @@
+#include "tessera/tokenizer/unigram.h"
+
+#include <algorithm>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "tessera/base/error.h"
+
+namespace tessera {
+namespace {
+
+struct Case {
+  std::vector<std::string> texts;
+  std::vector<UnigramPiece> pieces;
+  UnigramOptions options;
+};
+
+Case random_case(std::mt19937& random) {
+  Case c;
+  for (int i = 0; i < 12; ++i) {
+    std::string text;
+    for (size_t n = 1 + random() % 4; n > 0; --n) text += "abc"[random() % 3];
+    if (std::find(c.texts.begin(), c.texts.end(), text) == c.texts.end()) c.texts.push_back(text);
+  }
+  for (size_t i = 0; i < c.texts.size(); ++i) {
+    c.pieces.push_back(
+        {c.texts[i], static_cast<TokenId>(i + 1), -static_cast<double>(random() % 64)});
+  }
+  c.options.unknown = 0;
+  c.options.unknown_score = -100;
+  c.options.look_up_fused = false;
+  return c;
+}
+
+// Oracle: every way to cut the text, tried one after another.
+double best_sum(const Case& c, std::string_view text) {
+  if (text.empty()) return 0;
+  double best = c.options.unknown_score + best_sum(c, text.substr(1));
+  for (const UnigramPiece& p : c.pieces) {
+    if (text.starts_with(p.text))
+      best = std::max(best, p.score + best_sum(c, text.substr(p.text.size())));
+  }
+  return best;
+}
+
+TEST(Unigram, FindsTheGreatestSum) {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Case c = random_case(random);
+    c.options.sums = seed % 2 ? UnigramSums::doubles : UnigramSums::floats;
+    const auto model = unigram_model(c.pieces, {}, c.options);
+    std::string text;
+    for (size_t n = random() % 12; n > 0; --n) text += "abcx"[random() % 4];
+    std::vector<ModelToken> tokens;
+    model->encode(text, false, tokens);
+    double sum = 0;
+    uint32_t at = 0;
+    for (const ModelToken& t : tokens) {
+      EXPECT_EQ(t.begin, at);
+      at = t.end;
+      if (t.id == 0) {
+        sum += c.options.unknown_score * (t.end - t.begin);
+        continue;
+      }
+      const UnigramPiece& p = c.pieces[static_cast<size_t>(t.id - 1)];
+      EXPECT_EQ(text.substr(t.begin, t.end - t.begin), p.text);
+      sum += p.score;
+    }
+    EXPECT_EQ(at, text.size());
+    EXPECT_EQ(sum, best_sum(c, text));  // whole numbers: no sum is rounded
+  }
+}
+
+std::vector<TokenId> encode(const std::vector<UnigramPiece>& pieces, UnigramOptions options,
+                            std::string_view text, std::vector<bool> control = {},
+                            bool allow = false) {
+  std::vector<ModelToken> tokens;
+  unigram_model(pieces, std::move(control), std::move(options))->encode(text, allow, tokens);
+  std::vector<TokenId> ids;
+  for (const ModelToken& t : tokens) ids.push_back(t.id);
+  return ids;
+}
+
+TEST(Unigram, OfEqualSumsTheOneWithTheLongerLastPieceWins) {
+  const std::vector<UnigramPiece> pieces = {{"a", 1, -1}, {"aa", 2, -1}, {"aaa", 3, -2}};
+  EXPECT_EQ(encode(pieces, {.unknown = 0}, "aaa"), (std::vector<TokenId>{3}));
+}
+
+TEST(Unigram, UnknownNeighboursAreOneTokenOrTheirBytes) {
+  const std::vector<UnigramPiece> pieces = {{"a", 1, -1}};
+  UnigramOptions options;
+  options.unknown = 0;
+  options.unknown_score = -11;
+  EXPECT_EQ(encode(pieces, options, "xyaz"), (std::vector<TokenId>{0, 1, 0}));
+  options.byte_tokens.resize(256);
+  for (int b = 0; b < 256; ++b) options.byte_tokens[static_cast<size_t>(b)] = 1000 + b;
+  EXPECT_EQ(encode(pieces, options, "a\xC3\xA9"), (std::vector<TokenId>{1, 1195, 1169}));
+  options.byte_tokens[0xA9] = -1;  // not all bytes have a token
+  EXPECT_EQ(encode(pieces, options, "a\xC3\xA9"), (std::vector<TokenId>{1, 0}));
+}
+
+TEST(Unigram, WithoutAnUnknownTokenWhatIsUnknownIsAnError) {
+  EXPECT_THROW(encode({{"a", 1, -1}}, {}, "ab"), Error);
+  EXPECT_EQ(encode({{"a", 1, -1}}, {}, "aa"), (std::vector<TokenId>{1, 1}));
+}
+
+TEST(Unigram, ControlTokensAreNoPiecesOfContent) {
+  const std::vector<UnigramPiece> pieces = {
+      {"<", 1, -9}, {"s", 2, -9}, {">", 3, -9}, {"<s>", 4, 0}};
+  const std::vector<bool> control = {false, false, false, false, true};
+  EXPECT_EQ(encode(pieces, {.unknown = 0}, "<s>", control), (std::vector<TokenId>{1, 2, 3}));
+  EXPECT_EQ(encode(pieces, {.unknown = 0}, "<s>", control, true), (std::vector<TokenId>{4}));
+}
+
+TEST(Unigram, LongTextsTakeTimeInProportion) {
+  const std::vector<UnigramPiece> pieces = {{"a", 1, -1}, {"aa", 2, -1.5}, {"aaaa", 3, -2}};
+  const std::string text(1 << 20, 'a');
+  EXPECT_EQ(encode(pieces, {.unknown = 0}, text), std::vector<TokenId>(text.size() / 4, 3));
+}
+
+}  // namespace
+}  // namespace tessera
