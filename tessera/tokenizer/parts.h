@@ -31,6 +31,9 @@ class Normaliser {
   virtual std::optional<SpaceMarks> space_marks() const { return std::nullopt; }
   // The text that it puts in front, when that is all.
   virtual std::string_view prefix() const { return {}; }
+  // Whether what becomes of a text up to `left` and of its rest from `right` on, these characters
+  // being neighbours, never depends on the other part; what it puts in front of a text aside.
+  virtual bool parts_between(char32_t /*left*/, char32_t /*right*/) const { return false; }
 };
 
 // A text on its way to the model: what is not in a piece is dropped.
@@ -62,6 +65,11 @@ class PreTokenizer {
   virtual bool single_numbers() const { return false; }
   // Whether it only says that bytes are characters from here on.
   virtual bool only_reads_bytes() const { return false; }
+  // Whether these neighbours, characters of UTF-8, are cut apart in every text, neither side's
+  // pieces depending on the other side.
+  virtual bool cuts_between(char32_t /*left*/, char32_t /*right*/) const { return false; }
+  // Whether every cut depends on the two characters around it alone.
+  virtual bool cuts_by_neighbours() const { return false; }
 };
 
 struct ModelToken {
