@@ -110,7 +110,9 @@ class Pipeline : public Tokenizer {
 
   void encode_ids(std::string_view text, const EncodeOptions& options,
                   IdBuffer& out) const override {
-    const bool whole = !options.file_lengths && options.longest == 0 && options.content.empty();
+    const bool bounded =
+        options.file_lengths && (parts_.lengths.longest || parts_.lengths.padding);
+    const bool whole = !bounded && options.longest == 0 && options.content.empty();
     if (!units_ || !whole) return Tokenizer::encode_ids(text, options, out);
     if (options.add_template) out.append(parts_.frame.before);
     auto scratch = pool_.take();

@@ -29,6 +29,19 @@ Unit unit_before(std::string_view text, size_t end) {
   return unit_at(text, end - 1);
 }
 
+size_t last_seam(const Tokenizer& tokenizer, std::string_view text, size_t begin, size_t end,
+                 size_t reach) {
+  const size_t least = std::max(begin, end - std::min(end, reach));
+  for (size_t at = end; at-- > least + 1;) {
+    if (tokenizer.seam(text, at)) return at;
+  }
+  return begin;
+}
+
+std::string_view last_character(std::string_view text) {
+  return text.substr(text.size() - unit_before(text, text.size()).length);
+}
+
 Seams::Seams(const AddedTokenMatcher& raw, const AddedTokenMatcher& normalised,
              const Normaliser* normaliser, const PreTokenizer* pre_tokenizer, const Model& model)
     : raw_(raw),

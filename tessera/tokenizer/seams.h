@@ -53,5 +53,11 @@ class Seams {
 // The unit that ends at byte `end` of `text`, the bytes behind it left out of account. Needs
 // 0 < end <= text.size().
 Unit unit_before(std::string_view text, size_t end);
+// The bytes of the last unit of a text that is not empty.
+std::string_view last_character(std::string_view text);
+// The last seam between two bytes of `text`, at most `reach` bytes before `end`; `begin`: there is
+// none.
+size_t last_seam(const Tokenizer& tokenizer, std::string_view text, size_t begin, size_t end,
+                 size_t reach);
 
 }  // namespace tessera

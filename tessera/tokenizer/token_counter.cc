@@ -25,21 +25,6 @@ int64_t template_tokens(const Tokenizer& tokenizer, const CountOptions& options)
   return options.add_template ? tokenizer.count("") : 0;
 }
 
-// The last seam in text(begin, end), at most `reach` bytes before its end; `begin`: there is none.
-size_t last_seam(const Tokenizer& tokenizer, std::string_view text, size_t begin, size_t end,
-                 size_t reach) {
-  const size_t least = std::max(begin, end - std::min(end, reach));
-  for (size_t at = end; at-- > least + 1;) {
-    if (tokenizer.seam(text, at)) return at;
-  }
-  return begin;
-}
-
-// The last character of a text that is not empty.
-std::string_view last_character(std::string_view text) {
-  return text.substr(text.size() - unit_before(text, text.size()).length);
-}
-
 // The border between characters at byte `at` or the next one in front of it.
 size_t border_at(std::string_view text, size_t at) {
   for (size_t back = 1; back <= 3 && back <= at && at < text.size(); ++back) {
