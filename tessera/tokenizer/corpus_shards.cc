@@ -25,7 +25,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kBatch = 1 << 20;  // bytes that are encoded together
 constexpr size_t kBatchParts = 1 << 14;
-constexpr size_t kPart = size_t{16} << 20;      // bytes of a document from which on it is cut
+// Bytes of a document from which on it is cut; one that may be a duplicate stays whole longer.
+constexpr size_t kPart = size_t{2} << 20, kSignedPart = size_t{16} << 20;
 constexpr size_t kLongest = size_t{256} << 20;  // bytes without a place to cut
 constexpr uint64_t kShardDocuments = 1 << 20;   // that a shard holds at most
 constexpr const char* kOtherFolder =
@@ -124,6 +125,7 @@ class DocumentReader {
         folder_(folder),
         shards_(folder.shards()),
         sign_(sign),
+        part_(sign ? kSignedPart : kPart),
         send_(std::move(send)) {}
 
   void take(std::string_view bytes, bool last) {
@@ -158,7 +160,7 @@ class DocumentReader {
     }
     send_part(seam, {.first = first_, .last = false});
     begin_ = seam;
-    wanted_ = kPart;
+    wanted_ = part_;
     // The character in front of the next part stays.
     if (begin_ > text_.size() / 2) {
       text_.erase(0, begin_ - kBehind);
@@ -181,7 +183,7 @@ class DocumentReader {
     text_.clear();
     begin_ = 0;
     length_ = 0;
-    wanted_ = kPart;
+    wanted_ = part_;
     first_ = true;
   }
 
@@ -208,11 +210,12 @@ class DocumentReader {
   const Folder& folder_;
   const std::vector<ShardFacts>& shards_;
   bool sign_;
+  size_t part_;
   Send send_;
   std::unique_ptr<CorpusBatch> batch_ = std::make_unique<CorpusBatch>();
   std::string text_;  // the end of the open document
   size_t begin_ = 0;  // where the part begins that is to be sent next
-  size_t wanted_ = kPart;
+  size_t wanted_ = part_;
   bool first_ = true;  // nothing of the document has been sent
   Hash64 hash_;
   uint64_t length_ = 0, read_ = 0;

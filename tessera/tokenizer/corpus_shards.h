@@ -33,10 +33,11 @@ struct CorpusShardFacts {
 // folder becomes what an undisturbed run leaves. Throws Error when the folder was begun with
 // another vocabulary, other options or other input.
 //
-// Memory: a few batches of 1 MiB a thread and one part of a document. A document is encoded in
-// parts of about 16 MiB, cut where both sides are encoded apart, so that its ids are those of a
-// whole encode; one that has no such place within 256 MiB is refused. Lines and the texts of JSONL
-// are read whole. Documents of several parts are never looked up among duplicates.
+// Memory: four batches of 1 MiB a thread with their ids, and one part of a document. A document is
+// encoded in parts of about 2 MiB, cut where both sides are encoded apart, so that its ids are
+// those of a whole encode; one that has no such place within 256 MiB is refused. Lines and the
+// texts of JSONL are read whole. With `dedup` parts have 16 MiB, longer documents are never looked
+// up among duplicates, and what is remembered of a document stays: 32 bytes, by MinHash some 1 kB.
 CorpusShardFacts write_corpus_shards(const Tokenizer& tokenizer, const std::string& source,
                                      const std::string& folder, const CorpusShardOptions& options);
 

@@ -7,6 +7,7 @@ namespace tessera {
 namespace {
 
 constexpr int64_t kBatchesAThread = 4;
+constexpr size_t kBatchBytes = 1 << 20;  // larger ones count as several
 
 void encode_batch(const Tokenizer& tokenizer, const EncodeOptions& options,
                   const DuplicateFilter* filter, CorpusBatch& batch) {
@@ -92,12 +93,16 @@ void EncodeQueue::give_first(const Sink& sink) {
     job = std::move(jobs_.front());
     jobs_.pop_front();
   }
+  bytes_ -= job->batch->text.size();
   if (job->fault) std::rethrow_exception(job->fault);
   sink(*job->batch);
 }
 
 void EncodeQueue::push(std::unique_ptr<CorpusBatch> batch, const Sink& sink) {
-  while (jobs_.size() >= room_) give_first(sink);
+  bytes_ += batch->text.size();
+  while (!jobs_.empty() && (jobs_.size() >= room_ || bytes_ > room_ * kBatchBytes)) {
+    give_first(sink);
+  }
   auto job = std::make_unique<Job>();
   job->batch = std::move(batch);
   {

@@ -66,7 +66,7 @@ class EncodeQueue {
   const Tokenizer& tokenizer_;
   EncodeOptions options_;
   const DuplicateFilter* filter_;
-  size_t room_;
+  size_t room_, bytes_ = 0;  // batches that may wait; bytes of their texts
   std::mutex mutex_;
   std::condition_variable wanted_, finished_;
   std::deque<std::unique_ptr<Job>> jobs_;  // in order
