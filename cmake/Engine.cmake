@@ -44,10 +44,10 @@ set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${
 # One file a processor level: compiled for that level, entered only after a check at run time.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx2.cc PROPERTIES
-    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi2")
+    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt")
   # g++ 12 warns about its own intrinsics headers (GCC bug 105593).
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx512.cc PROPERTIES
-    COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi2;-mprefer-vector-width=512;-Wno-maybe-uninitialized;-Wno-uninitialized")
+    COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt;-mprefer-vector-width=512;-Wno-maybe-uninitialized;-Wno-uninitialized")
 endif()
 if(TESSERA_SANITIZE)
   # Unrolled loops with a check at each access take minutes to optimise and no less time to run.

@@ -11,6 +11,7 @@
 #include "tessera/kernels/activation.h"
 #include "tessera/kernels/packing.h"
 #include "tessera/kernels/text_masks.h"
+#include "tessera/kernels/unit_table.h"
 
 namespace tessera {
 
@@ -86,6 +87,22 @@ struct Kernels {
 
   // The classes of 64 * blocks bytes.   out [blocks]
   void (*ascii_masks)(const unsigned char* text, size_t blocks, AsciiMasks* out);
+  void (*wide_masks)(const unsigned char* text, size_t blocks, const LeadSet& first,
+                     const LeadSet& second, WideMasks* out);
+  // For 64 * blocks bytes of ASCII, bit i says whether byte i - 1 and byte i are in the relation.
+  // The byte in front of `text` is read; what bytes from 0x80 on are given is undefined.
+  //   out [blocks]
+  void (*pair_masks)(const unsigned char* text, size_t blocks, const PairGroups& groups,
+                     uint64_t* out);
+  // The numbers of the bits that are set, the first one being `base`; gives how many.
+  //   bits [blocks]   out: room for 16 more than there are
+  size_t (*positions)(const uint64_t* bits, size_t blocks, uint32_t base, uint32_t* out);
+  // Fills the lists of a batch whose text and starts are set, of n <= kMost strings.
+  void (*sort_units)(UnitBatch& batch, size_t n);
+  // Looks up the short and the medium strings of a batch in tables of 2^bits sets: their values, or
+  // kNoValue. 16 bytes from where a string begins can be read.   values [n]
+  void (*find_units)(const UnitBatch& batch, const ShortSet* shorts, int short_bits,
+                     const MediumSet* mediums, int medium_bits, uint64_t* values);
 };
 
 const Kernels& reference_kernels();

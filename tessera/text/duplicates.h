@@ -1,7 +1,7 @@
 // Documents that were there before, exactly or nearly.
 // Source: Broder 1997, "On the resemblance and containment of documents"; one hash a shingle and
 // bins that are filled from others: Li, Owen and Zhang 2012, Shrivastava 2017, arXiv 1703.04664.
-// docs/corpora.md.
+// docs/formats/shards.md.
 #pragma once
 
 #include <cstdint>

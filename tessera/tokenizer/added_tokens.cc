@@ -44,6 +44,9 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(s
   size_t i = 0;
   for (size_t b = 0; b < 256; ++b) {
     first_[b] = static_cast<uint32_t>(i);
+    if (i < tokens_.size() && static_cast<unsigned char>(tokens_[i].content[0]) == b) {
+      leads_ += static_cast<char>(b);
+    }
     while (i < tokens_.size() && static_cast<unsigned char>(tokens_[i].content[0]) == b) ++i;
   }
   first_[256] = static_cast<uint32_t>(i);
@@ -73,6 +76,30 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
   return found;
 }
 
+// The next place at or behind `at` whose byte begins a token; the text's size when there is none.
+size_t AddedTokenMatcher::next_lead(std::string_view text, size_t at) const {
+  if (leads_.empty()) return text.size();
+  if (leads_.size() <= kFewLeads) {
+    // Without branches on what is found within a block, so that the compiler can use vectors.
+    std::array<char, kFewLeads> leads{};
+    for (size_t i = 0; i < kFewLeads; ++i) leads[i] = leads_[std::min(i, leads_.size() - 1)];
+    constexpr size_t kBlock = 64;
+    for (; at + kBlock <= text.size(); at += kBlock) {
+      const char* block = text.data() + at;
+      unsigned char any = 0;
+      for (size_t i = 0; i < kBlock; ++i) {
+        for (const char lead : leads) any |= static_cast<unsigned char>(block[i] == lead);
+      }
+      if (any != 0) break;
+    }
+  }
+  for (; at < text.size(); ++at) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    if (first_[lead] != first_[lead + 1U]) break;
+  }
+  return at;
+}
+
 void AddedTokenMatcher::split(std::string_view whole, ByteRange part,
                               const std::function<bool(ByteRange)>& special,
                               std::vector<AddedMatch>& out) const {
@@ -81,12 +108,7 @@ void AddedTokenMatcher::split(std::string_view whole, ByteRange part,
     out.push_back({{part.begin + begin, part.begin + end}, id});
   };
   size_t done = 0;
-  for (size_t at = 0; !tokens_.empty() && at < text.size();) {
-    auto lead = static_cast<unsigned char>(text[at]);
-    if (first_[lead] == first_[lead + 1U]) {
-      ++at;
-      continue;
-    }
+  for (size_t at = 0; (at = next_lead(text, at)) < text.size();) {
     const AddedToken* token = longest_at(text.substr(at));
     if (!token) {
       ++at;

@@ -40,9 +40,13 @@ class AddedTokenMatcher {
   const std::vector<AddedToken>& tokens() const { return tokens_; }
 
  private:
+  static constexpr size_t kFewLeads = 4;
+
   const AddedToken* longest_at(std::string_view text) const;
+  size_t next_lead(std::string_view text, size_t at) const;
 
   std::vector<AddedToken> tokens_;     // sorted by content
+  std::string leads_;                  // the bytes that tokens begin with
   std::array<uint32_t, 257> first_{};  // tokens_[first_[b] .. first_[b + 1]) begin with byte b
 };
 

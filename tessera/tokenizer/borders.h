@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tessera/kernels/text_masks.h"
 #include "tessera/text/utf8.h"
 
 namespace tessera {
@@ -19,8 +20,10 @@ class Borders {
   // A character for the text's space, so that U+2581 and the space are the same (SentencePiece).
   explicit Borders(bool marks_are_spaces);
 
-  // A token that merges may give. Tokens may begin and end inside a character.
+  // A token that merges may give; before finish(). Tokens may begin and end inside a character.
   void add(std::string_view token);
+
+  void finish();
 
   // Appends `at`, a border itself, and the borders behind it, as offsets from the text's first
   // byte, until about `bytes` have been passed; gives the last one, which is not appended, or the
@@ -48,10 +51,13 @@ class Borders {
   bool crossed(const Unit& left, char left_end, const Unit& right, char right_start) const;
   char32_t code_of(char32_t code) const { return spaces_ && code == 0x2581 ? U' ' : code; }
 
+  void plain_block(std::string_view text, size_t at, std::vector<uint32_t>& starts) const;
+
   bool spaces_;
   bool partial_ = false;  // some token begins or ends inside a character
   std::array<std::array<uint64_t, 2>, 128> ascii_{};
   std::vector<uint64_t> pairs_;
+  PairGroups groups_;  // covers ascii_
 };
 
 }  // namespace tessera

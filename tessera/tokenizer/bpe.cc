@@ -14,7 +14,8 @@ namespace tessera {
 namespace {
 
 constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
-constexpr size_t kShort = 40;  // symbols up to which a scan beats a heap
+// Symbols up to which a scan beats a heap, and the largest window that is tried.
+constexpr size_t kWindow = 64, kLargestWindow = 4096;
 
 struct Joined {
   uint32_t rank = kNoRank;
@@ -22,19 +23,26 @@ struct Joined {
 };
 
 // From a pair of neighbours to what they become.
+// Pairs that join. Most pairs that are asked for do not: a bit a pair, small enough for the
+// second-level cache, answers for nearly all of them.
 class PairTable {
  public:
-  explicit PairTable(size_t pairs) : slots_(std::bit_ceil(pairs * 2 + 16)) {}
+  explicit PairTable(size_t pairs)
+      : slots_(std::bit_ceil(pairs + pairs / 2 + 16)), filter_(kFilterBits / 64) {}
 
   void set(TokenId left, TokenId right, Joined joined) {
-    uint64_t key = key_of(left, right);
-    size_t at = place(key);
+    const uint64_t key = key_of(left, right), hash = hash_of(key);
+    const size_t bit = hash >> (64 - kFilterLog);
+    filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
+    size_t at = hash & (slots_.size() - 1);
     while (slots_[at].key != kFree && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
     slots_[at] = {key, joined};
   }
   Joined find(TokenId left, TokenId right) const {
-    uint64_t key = key_of(left, right);
-    for (size_t at = place(key);; at = (at + 1) & (slots_.size() - 1)) {
+    const uint64_t key = key_of(left, right), hash = hash_of(key);
+    const size_t bit = hash >> (64 - kFilterLog);
+    if ((filter_[bit >> 6] >> (bit & 63) & 1) == 0) return {};
+    for (size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
       if (slots_[at].key == key) return slots_[at].joined;
       if (slots_[at].key == kFree) return {};
     }
@@ -42,6 +50,8 @@ class PairTable {
 
  private:
   static constexpr uint64_t kFree = ~uint64_t{0};
+  static constexpr int kFilterLog = 22;
+  static constexpr size_t kFilterBits = size_t{1} << kFilterLog;
   struct Slot {
     uint64_t key = kFree;
     Joined joined;
@@ -49,11 +59,12 @@ class PairTable {
   static uint64_t key_of(TokenId left, TokenId right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  size_t place(uint64_t key) const {
-    uint64_t hash = key * 0x9E3779B97F4A7C15;
-    return (hash ^ hash >> 32) & (slots_.size() - 1);
+  static uint64_t hash_of(uint64_t key) {
+    const uint64_t mixed = key * 0x9E3779B97F4A7C15;
+    return (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93;
   }
   std::vector<Slot> slots_;
+  std::vector<uint64_t> filter_;
 };
 
 class BytePairModel : public Model {
@@ -82,6 +93,15 @@ class BytePairModel : public Model {
     }
     plain_ = options_.continuing_prefix.empty() && options_.end_suffix.empty();
     can_cut_ = plain_ && !crosses_borders(merges);
+    if (plain_ && options_.reading == Reading::utf8) {
+      characters_.resize(0x10000, -1);
+      pieces_.each([this](std::string_view piece, TokenId id) {
+        const Unit unit = unit_at(piece, 0);
+        if (unit.length == piece.size() && unit.code < characters_.size()) {
+          characters_[unit.code] = id;
+        }
+      });
+    }
   }
 
   std::string name() const override {
@@ -111,11 +131,10 @@ class BytePairModel : public Model {
                    std::vector<ModelToken>& out) const override {
     const size_t first = out.size();
     symbols(piece, allow_control, out);
-    const size_t count = out.size() - first;
-    if (count <= kShort) {
+    if (out.size() - first <= kWindow) {
       join_short(out, first, allow_control);
     } else {
-      join_long(out, first, allow_control);
+      join_windows(piece, out, first, allow_control);
     }
   }
 
@@ -130,6 +149,7 @@ class BytePairModel : public Model {
       };
       pieces_.each(add);
       options_.whole.each([this](std::string_view token, TokenId) { borders_->add(token); });
+      borders_->finish();
     });
     return borders_.get();
   }
@@ -172,7 +192,8 @@ class BytePairModel : public Model {
   TokenId symbol(std::string_view text, bool is_first, bool is_last) const {
     if (plain_) {
       if (text.size() == 1) return single_[static_cast<unsigned char>(text[0])];
-      return pieces_.find(text);
+      const char32_t code = unit_at(text, 0).code;
+      return code < characters_.size() ? characters_[code] : pieces_.find(text);
     }
     std::string name = is_first ? "" : options_.continuing_prefix;
     name += text;
@@ -239,7 +260,7 @@ class BytePairModel : public Model {
   void join_short(std::vector<ModelToken>& out, size_t first, bool allow_control) const {
     ModelToken* tokens = out.data() + first;
     size_t count = out.size() - first;
-    std::array<Joined, kShort> joined;
+    std::array<Joined, kWindow> joined;
     for (size_t i = 0; i + 1 < count; ++i) {
       joined[i] = join(tokens[i].id, tokens[i + 1].id, allow_control);
     }
@@ -263,6 +284,81 @@ class BytePairModel : public Model {
       if (best > 0) joined[best - 1] = join(tokens[best - 1].id, tokens[best].id, allow_control);
     }
     out.resize(first + count);
+  }
+
+  // Joins a long piece window by window. Two encodings that share a token are one encoding when
+  // they are put together there, since every border between tokens lies inside one of the two. So a
+  // window begins at the last token that is sure, which must come out again; if it does not, the
+  // window grows, and in the end the piece is joined as a whole.
+  void join_windows(std::string_view piece, std::vector<ModelToken>& out, size_t first,
+                    bool allow_control) const {
+    const std::vector<ModelToken> symbols(out.begin() + static_cast<ptrdiff_t>(first), out.end());
+    out.resize(first);
+    std::vector<ModelToken> window;
+    size_t size = kWindow;
+    for (size_t at = 0;;) {
+      const size_t end = std::min(at + size, symbols.size());
+      window.assign(symbols.begin() + static_cast<ptrdiff_t>(at),
+                    symbols.begin() + static_cast<ptrdiff_t>(end));
+      window.size() <= kWindow ? join_short(window, 0, allow_control)
+                               : join_long(window, 0, allow_control);
+      const size_t known = out.size() > first ? 1 : 0;
+      const bool joins =
+          known == 0 || (window[0].id == out.back().id && window[0].end == out.back().end);
+      if (!joins && (end == symbols.size() || size >= kLargestWindow)) {
+        out.resize(first);
+        out.insert(out.end(), symbols.begin(), symbols.end());
+        return join_long(out, first, allow_control);
+      }
+      size_t sure = window.size();
+      if (end < symbols.size()) {
+        // What later symbols may change: the last quarter.
+        const uint32_t limit = symbols[end - size / 4].begin;
+        while (sure > 0 && window[sure - 1].end > limit) --sure;
+      }
+      if (!joins || (sure < known + 1 && end < symbols.size())) {
+        size *= 2;
+        continue;
+      }
+      out.insert(out.end(), window.begin() + static_cast<ptrdiff_t>(known),
+                 window.begin() + static_cast<ptrdiff_t>(sure));
+      if (end == symbols.size()) return;
+      repeat_period(piece, out, first);
+      const auto before = [](const ModelToken& symbol, uint32_t begin) {
+        return symbol.begin < begin;
+      };
+      at = static_cast<size_t>(std::lower_bound(symbols.begin() + static_cast<ptrdiff_t>(at),
+                                                symbols.end(), out.back().begin, before) -
+                               symbols.begin());
+    }
+  }
+
+  // Where the text goes on as it did since an equal token, the tokens do, too: encodings are joined
+  // at that token, over and over.
+  static void repeat_period(std::string_view piece, std::vector<ModelToken>& out, size_t first) {
+    constexpr size_t kLookBack = 32, kLeastPeriods = 4;
+    const size_t last = out.size() - 1;
+    size_t equal = last;
+    do {
+      if (equal == first || last - equal == kLookBack) return;
+      --equal;
+    } while (out[equal].id != out[last].id);
+    const uint32_t begin = out[last].begin, period = begin - out[equal].begin;
+    if (period == 0) return;
+    size_t same = 0;
+    while (begin + same < piece.size() && piece[begin + same] == piece[begin + same - period]) {
+      ++same;
+    }
+    const size_t length = out[last].end - begin;
+    if (same < length + kLeastPeriods * period) return;
+    const size_t cycles = (same - length) / period, tokens = last - equal;
+    out.reserve(out.size() + cycles * tokens);
+    for (size_t i = 0; i < cycles * tokens; ++i) {
+      ModelToken next = out[out.size() - tokens];
+      next.begin += period;
+      next.end += period;
+      out.push_back(next);
+    }
   }
 
   // A linked list of symbols and a heap of the merges that can happen; entries whose pair has
@@ -318,6 +414,7 @@ class BytePairModel : public Model {
   std::vector<bool> control_;
   BpeOptions options_;
   std::array<TokenId, 256> single_{}, fallback_{};
+  std::vector<TokenId> characters_;  // tokens of one character of the basic plane, by code
   bool plain_ = true, can_cut_ = false;
   std::vector<bool> merged_;  // tokens that a merge gives
   mutable std::once_flag borders_once_;

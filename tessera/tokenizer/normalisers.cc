@@ -138,6 +138,19 @@ AlignedText bert_clean(AlignedText text, const BertNormaliserOptions& options) {
   });
 }
 
+class FormNormaliser : public Normaliser {
+ public:
+  explicit FormNormaliser(NormalForm form) : form_(form) {}
+  AlignedText apply(AlignedText text) const override { return normalise(std::move(text), form_); }
+  bool parts_between(char32_t left, char32_t right) const override {
+    return in_front_of_starter(left, right);
+  }
+  bool composes() const override { return form_ == NormalForm::nfc; }
+
+ private:
+  NormalForm form_;
+};
+
 class Replacer : public Normaliser {
  public:
   Replacer(Pattern pattern, std::string content)
@@ -226,7 +239,7 @@ class Sequence : public Normaliser {
 }  // namespace
 
 std::unique_ptr<Normaliser> normal_form(NormalForm form) {
-  return from([form](AlignedText t) { return normalise(std::move(t), form); }, in_front_of_starter);
+  return std::make_unique<FormNormaliser>(form);
 }
 
 std::unique_ptr<Normaliser> lower_caser() {

@@ -34,6 +34,8 @@ class Normaliser {
   // Whether what becomes of a text up to `left` and of its rest from `right` on, these characters
   // being neighbours, never depends on the other part; what it puts in front of a text aside.
   virtual bool parts_between(char32_t /*left*/, char32_t /*right*/) const { return false; }
+  // Whether it gives Unicode's form C and does nothing else.
+  virtual bool composes() const { return false; }
 };
 
 // A text on its way to the model: what is not in a piece is dropped.

@@ -44,8 +44,15 @@ std::string written(const ShardFacts& facts) {
 
 }  // namespace
 
-Shard::Shard(const std::string& path) : file_(path) {
-  const std::string_view bytes = file_.text();
+Shard::Shard(const std::string& path) : file_(path), bytes_(file_.text()), name_(path) { read(); }
+
+Shard::Shard(std::string_view bytes, const std::string& name) : bytes_(bytes), name_(name) {
+  read();
+}
+
+void Shard::read() {
+  const std::string_view bytes = bytes_;
+  const std::string& path = name_;
   const auto fail = [&](size_t at, const std::string& what) {
     throw Error(path + ": byte " + std::to_string(at), what, "Make the shards again.");
   };
@@ -82,12 +89,12 @@ Shard::Shard(const std::string& path) : file_(path) {
 
 std::span<const uint16_t> Shard::ids16() const {
   if (facts_.id_bytes != 2) return {};
-  return {reinterpret_cast<const uint16_t*>(file_.text().data()), facts_.tokens};
+  return {reinterpret_cast<const uint16_t*>(bytes_.data()), facts_.tokens};
 }
 
 std::span<const uint32_t> Shard::ids32() const {
   if (facts_.id_bytes != 4) return {};
-  return {reinterpret_cast<const uint32_t*>(file_.text().data()), facts_.tokens};
+  return {reinterpret_cast<const uint32_t*>(bytes_.data()), facts_.tokens};
 }
 
 std::vector<TokenId> Shard::ids(int64_t document) const {
@@ -95,7 +102,7 @@ std::vector<TokenId> Shard::ids(int64_t document) const {
   const uint64_t begin = offsets_[number], end = offsets_[number + 1];
   if (begin > end || end > facts_.tokens) {
     throw Error(
-        file_.path(),
+        name_,
         "the offsets of document " + std::to_string(document) + " lie outside the file's tokens",
         "Make the shards again.");
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tessera/base/atomic_file.h"
@@ -32,6 +33,9 @@ class Shard {
  public:
   // Throws Error with the byte of what is wrong.
   explicit Shard(const std::string& path);
+  // The same over bytes in memory, at an address divisible by 8, which must outlive this object;
+  // `name` stands for the path in errors.
+  Shard(std::string_view bytes, const std::string& name);
   const ShardFacts& facts() const { return facts_; }
   int64_t documents() const { return static_cast<int64_t>(facts_.documents); }
   int64_t tokens() const { return static_cast<int64_t>(facts_.tokens); }
@@ -45,7 +49,11 @@ class Shard {
   std::span<const uint64_t> offsets() const { return offsets_; }
 
  private:
+  void read();
+
   MappedFile file_;
+  std::string_view bytes_;
+  std::string name_;
   ShardFacts facts_;
   std::span<const uint64_t> offsets_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "tessera/base/error.h"
 
@@ -13,6 +14,17 @@ constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 constexpr size_t kLongWord = 15;
 // Bytes that are cut into units at a time.
 constexpr size_t kChunk = 8192;
+
+// A place behind `at` where a word begins whatever stands around, and where no form joins anything:
+// a space between two visible characters of ASCII; the text's size when there is none.
+size_t word_between(std::string_view text, size_t at) {
+  const auto visible = [](char c) { return c > ' ' && c < '\x7F'; };
+  while ((at = text.find(' ', at)) != std::string_view::npos) {
+    if (visible(text[at - 1]) && at + 1 < text.size() && visible(text[at + 1])) return at;
+    ++at;
+  }
+  return text.size();
+}
 
 }  // namespace
 
@@ -45,33 +57,18 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
   if (text.empty()) return;
   auto& cache = state.caches[allow_control ? 1 : 0];
   if (!cache) cache = std::make_unique<UnitCache>();
-  AlignedText changed("");
-  if (words_ && normaliser_) {
-    changed = normaliser_->apply(AlignedText(text));
-    text = changed.text();
-  }
   if (text.size() > std::numeric_limits<uint32_t>::max()) {
     throw Error("", "a text has 4 GiB or more", "Cut it into files or lines.");
   }
+  state.starts.clear();
   Call call{state, *cache, text.data() + text.size(), allow_control, out};
-  std::vector<uint32_t>& starts = state.starts;
-  starts.clear();
-  if (words_) {
-    if (!state.scanner) state.scanner = std::make_unique<WordScanner>(words_->rule);
-    WordScanner& scanner = *state.scanner;
-    scanner.begin(text);
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = scanner.next(starts);
-      if (end == at) {
-        pattern_words(text, at, call);
-        scanner.skip(at);
-      } else {
-        at = end;
-      }
-      encode_units(text, at, call);
-    }
-    return;
+  if (words_ && normaliser_ && !normaliser_->composes()) {
+    const AlignedText changed = normaliser_->apply(AlignedText(text));
+    call.readable = changed.text().data() + changed.text().size();
+    return encode_words(changed.text(), false, call);
   }
+  if (words_) return encode_words(text, normaliser_ != nullptr, call);
+  std::vector<uint32_t>& starts = state.starts;
   const Borders& borders = *model_.borders();
   size_t at = 0;
   if (marks_.prefix) {
@@ -83,6 +80,36 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
   while (at < text.size()) {
     at = borders.cut(text, at, kChunk, starts);
     encode_units(text, at, call);
+  }
+}
+
+// `composing`: the text is to be brought into form C, of which words take no notice but where it
+// may change something.
+void UnitEncoder::encode_words(std::string_view text, bool composing, Call& call) const {
+  auto& held = call.state.scanner;
+  if (!held) held = std::make_unique<WordScanner>(words_->rule);
+  WordScanner& scanner = *held;
+  scanner.begin(text, composing);
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = scanner.next(call.state.starts);
+    if (end > at) {
+      at = end;
+      encode_units(text, at, call);
+    } else if (scanner.stopped() == WordScanner::Stop::form) {
+      const size_t behind = word_between(text, at + kChunk / 4);
+      const AlignedText changed = normaliser_->apply(AlignedText(text.substr(at, behind - at)));
+      const char* const readable =
+          std::exchange(call.readable, changed.text().data() + changed.text().size());
+      encode_words(changed.text(), false, call);
+      call.readable = readable;
+      at = behind;
+      scanner.begin(text, composing);
+      scanner.skip(at);
+    } else {
+      pattern_words(text, at, call);
+      scanner.skip(at);
+      encode_units(text, at, call);
+    }
   }
 }
 

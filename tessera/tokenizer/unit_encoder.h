@@ -48,6 +48,7 @@ class UnitEncoder {
 
   UnitEncoder(const Normaliser* normaliser, const Model& model)
       : normaliser_(normaliser), model_(model) {}
+  void encode_words(std::string_view text, bool composing, Call& call) const;
   void encode_units(std::string_view text, size_t end, Call& call) const;
   void pattern_words(std::string_view text, size_t& at, Call& call) const;
   UnitCache::Value encode_miss(std::string_view unit, Call& call) const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tessera/kernels/kernels.h"
+#include "tessera/text/normalise.h"
 #include "tessera/text/unicode.h"
 
 namespace tessera {
@@ -38,7 +39,15 @@ enum ClassBit : uint8_t {
   kUpper = 8,   // letters that o200k takes for upper case only
   kLower = 16,  // and for lower case only
   kMark = 32,
+  kLoose = 64,  // form C might change it, or join it to a neighbour
 };
+
+// Whether form C may give something else for a text because this character is in it.
+bool loose(char32_t code) {
+  std::string text;
+  append_unit(text, code);
+  return normalise(text, NormalForm::nfc) != text;
+}
 
 // One byte of ClassBits a unit, on pages that equal neighbours share.
 class ClassTable {
@@ -58,6 +67,15 @@ class ClassTable {
     add("Lt", kUpper);
     add("Ll", kLower);
     add("M", kMark);
+    for (const auto& r : unicode::combining_table()) {
+      for (char32_t c = r.first; c <= r.last; ++c) all[c] |= kLoose;
+    }
+    for (const auto& c : unicode::compositions_table()) all[c.second] |= kLoose;
+    for (const auto& m : unicode::canonical_table()) {
+      if (loose(m.from)) all[m.from] |= kLoose;
+    }
+    // Vowels and final consonants of Hangul join to what stands in front.
+    for (char32_t c = 0x1161; c <= 0x11C2; ++c) all[c] |= kLoose;
     page_of_.resize((kCodeEnd + kPage - 1) / kPage);
     all.resize(page_of_.size() * kPage);
     std::array<int, 256> uniform{};
@@ -76,8 +94,37 @@ class ClassTable {
   }
   uint8_t operator[](char32_t c) const { return pages_[page_of_[c / kPage] * kPage + c % kPage]; }
 
+  // Leads of which every character has the bits `wanted` of `asked` and is not loose.
+  LeadSet leads(uint8_t asked, uint8_t wanted) const { return leads(asked, wanted, 0x80); }
+  // The same of characters of three bytes whose second one is 0xB8 or more.
+  LeadSet leads_by_second(uint8_t asked, uint8_t wanted) const {
+    return leads(asked, wanted, 0xB8);
+  }
+
  private:
   static constexpr char32_t kPage = 128;
+
+  LeadSet leads(uint8_t asked, uint8_t wanted, unsigned least_second) const {
+    LeadSet out;
+    const auto fits = [&](char32_t c) { return ((*this)[c] & (asked | kLoose)) == wanted; };
+    for (unsigned lead = 0xC2; lead < 0xF0; ++lead) {
+      bool all = true;
+      for (unsigned second = least_second; second < 0xC0 && all; ++second) {
+        const char32_t front = second & 0x3F;
+        if (lead < 0xE0) {
+          all = fits((lead & 0x1F) << 6 | front);
+          continue;
+        }
+        for (char32_t third = 0; third < 64 && all; ++third) {
+          const char32_t code = static_cast<char32_t>(lead & 0x0F) << 12 | front << 6 | third;
+          all = code >= 0x800 && (code < 0xD800 || code > 0xDFFF) && fits(code);
+        }
+      }
+      if (all) out.add(static_cast<unsigned char>(lead));
+    }
+    return out;
+  }
+
   std::vector<uint16_t> page_of_;
   std::vector<uint8_t> pages_;
 };
@@ -135,17 +182,29 @@ std::optional<WordRule> word_rule(std::string_view pattern) {
   return std::nullopt;
 }
 
-void WordScanner::begin(std::string_view text) {
+WordScanner::WordScanner(WordRule rule) : rule_(rule) {
+  const ClassTable& table = classes();
+  // o200k asks about case, and marks are a matter of what stands in front of them.
+  const uint8_t asked =
+      rule.kind == WordRule::Kind::o200k ? kLetter | kUpper | kLower | kMark : kLetter;
+  letter_leads_ = table.leads(asked, kLetter);
+  letter_leads_by_second_ = table.leads_by_second(asked, kLetter);
+}
+
+void WordScanner::begin(std::string_view text, bool composed) {
   text_ = text;
   at_ = 0;
+  composed_ = composed;
+  stop_ = Stop::no;
 }
 
 size_t WordScanner::next(std::vector<uint32_t>& starts) {
   for (size_t chunk = kChunk; at_ < text_.size(); chunk *= 2) {
     const size_t end = std::min(at_ + chunk, text_.size());
     const size_t blocks = (end - at_ + 63) / 64;
+    stop_ = Stop::no;
     classify(at_, end);
-    if (marks_ && rule_.kind == WordRule::Kind::o200k) return at_;
+    if (stop_ != Stop::no) return at_;
     if (rule_.kind == WordRule::Kind::gpt2) {
       mark<WordRule::Kind::gpt2>(blocks, end == text_.size());
     } else if (rule_.kind == WordRule::Kind::cl100k) {
@@ -189,38 +248,111 @@ void WordScanner::classify(size_t begin, size_t end) {
     high |= a.high;
   }
   blocks_[blocks] = {};
-  marks_ = false;
-  if (high != 0) classify_wide(begin, blocks);
+  marks_.clear();
+  if (high != 0) classify_wide(begin, end);
+  blocks_[blocks] = {};
   for (size_t b = 0; b < blocks; ++b) {
     Block& x = blocks_[b];
     x.other = ~(x.letter | x.number | x.white);
   }
   if (whole < blocks) blocks_[whole].other &= (uint64_t{1} << (size - 64 * whole)) - 1;
+  if (!marks_.empty()) place_marks();
 }
 
-void WordScanner::classify_wide(size_t begin, size_t blocks) {
+// o200k counts combining marks to the letters, and to the others too: behind others that are more
+// than a prefix of letters a mark goes on with them, anywhere else it is a letter without case.
+void WordScanner::place_marks() {
+  for (const uint32_t at : marks_) {
+    const size_t behind = at + unit_at(text_, at_ + at).length;
+    bool letters = true;
+    if (at > 0 && is_other(at - 1)) {
+      size_t previous = at - 1;
+      while ((blocks_[previous >> 6].tail >> (previous & 63) & 1) != 0) --previous;
+      if (previous > 0) {
+        const char before = text_[at_ + previous - 1];
+        letters = !is_other(previous - 1) && before != ' ';
+        // Such a slash may belong to the newline in front of it.
+        const bool slash = text_[at_ + previous] == '/';
+        if (slash && (before == '\n' || before == '\r' || before == '/')) stop_ = Stop::pattern;
+      }
+    }
+    for (size_t i = at; i < behind && i >> 6 < blocks_.size(); ++i) {
+      set(&Block::other, i, letters ? 0 : 1);
+      set(&Block::letter, i, letters ? 1 : 0);
+    }
+  }
+}
+
+// Most characters beyond ASCII are letters whose lead says so: they take no step of their own.
+void WordScanner::classify_wide(size_t begin, size_t end) {
   const ClassTable& table = classes();
+  const size_t size = end - begin, whole = size / 64, blocks = (size + 63) / 64;
+  wide_.resize(std::max(wide_.size(), blocks + 1));
+  wide_[blocks] = {};
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text_.data()) + begin;
+  const auto masks = kernels().wide_masks;
+  masks(bytes, whole, letter_leads_, letter_leads_by_second_, wide_.data());
+  if (whole < blocks) {
+    std::array<unsigned char, 64> rest{};
+    std::memcpy(rest.data(), bytes + 64 * whole, size - 64 * whole);
+    masks(rest.data(), 1, letter_leads_, letter_leads_by_second_, wide_.data() + whole);
+  }
   uint8_t seen = 0;
+  WideMasks before{};
   for (size_t b = 0, at = 0; b < blocks; ++b) {
+    const WideMasks w = wide_[b];
     uint64_t high = ascii_[b].high;
+    const auto behind = [&](uint64_t WideMasks::* mask, int by) {
+      return w.*mask << by | before.*mask >> (64 - by);
+    };
+    const uint64_t tails = behind(&WideMasks::two, 1) | behind(&WideMasks::three, 1) |
+                           behind(&WideMasks::four, 1) | behind(&WideMasks::three, 2) |
+                           behind(&WideMasks::four, 2) | behind(&WideMasks::four, 3);
+    if (tails == w.tail && high == (w.two | w.three | w.four | w.tail)) {
+      // Characters that the next block ends take the other way.
+      const uint64_t inside = (w.two & ~(uint64_t{1} << 63)) | (w.three & ~(uint64_t{3} << 62));
+      const uint64_t upper_behind = w.upper_tail >> 1 | wide_[b + 1].upper_tail << 63;
+      const uint64_t letters = inside & (w.in_first | (w.in_second & w.three & upper_behind));
+      const uint64_t ends = letters << 1 | (letters & w.three) << 2;
+      blocks_[b].letter |= letters | ends;
+      blocks_[b].tail |= ends;
+      high = (w.two | w.three | w.four) & ~letters;
+      before = w;
+      for (; high != 0; high &= high - 1) {
+        seen |= classify_one(table, begin, b, static_cast<size_t>(std::countr_zero(high)), at);
+      }
+      continue;
+    }
+    before = w;
     if (at > 64 * b) high &= at - 64 * b < 64 ? ~uint64_t{0} << (at - 64 * b) : 0;
     while (high != 0) {
       const auto bit = static_cast<size_t>(std::countr_zero(high));
-      const Unit unit = unit_at(text_, begin + 64 * b + bit);
-      const uint8_t found = table[unit.code];
-      seen |= found;
-      const uint64_t bytes = (uint64_t{1} << unit.length) - 1;
-      put(blocks_[b], bytes << bit, bytes << bit & bytes << bit << 1, found);
-      at = 64 * b + bit + unit.length;
-      if (bit + unit.length > 64 && b + 1 < blocks) {
-        const uint64_t spilled = bytes >> (64 - bit);
-        put(blocks_[b + 1], spilled, spilled, found);
-      }
-      if (bit + unit.length >= 64) break;
-      high &= ~uint64_t{0} << (bit + unit.length);
+      seen |= classify_one(table, begin, b, bit, at);
+      if (at >= 64 * (b + 1)) break;
+      high &= ~uint64_t{0} << (at - 64 * b);
     }
   }
-  marks_ = (seen & kMark) != 0;
+  if (composed_ && (seen & kLoose) != 0) stop_ = Stop::form;
+}
+
+// Puts the character at `bit` of block `b` in its classes; `at` becomes where it ends.
+template <class Table>
+uint8_t WordScanner::classify_one(const Table& table, size_t begin, size_t b, size_t bit,
+                                  size_t& at) {
+  const Unit unit = unit_at(text_, begin + 64 * b + bit);
+  const uint8_t found = table[unit.code];
+  const uint64_t bytes = (uint64_t{1} << unit.length) - 1;
+  put(blocks_[b], bytes << bit, bytes << bit & bytes << bit << 1, found);
+  if ((found & kMark) != 0 && rule_.kind == WordRule::Kind::o200k) {
+    marks_.push_back(static_cast<uint32_t>(64 * b + bit));
+  }
+  if (bit + unit.length > 64) {
+    // The empty block behind the last one is made empty again.
+    const uint64_t spilled = bytes >> (64 - bit);
+    put(blocks_[b + 1], spilled, spilled, found);
+  }
+  at = 64 * b + bit + unit.length;
+  return found;
 }
 
 void WordScanner::put(Block& block, uint64_t bytes, uint64_t tail, uint8_t found) {
@@ -472,27 +604,11 @@ size_t WordScanner::last_sure_start(size_t blocks) const {
 // Appends the starts below `sure`.
 void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   const size_t blocks = (sure + 63) / 64;
-  size_t count = 0;
-  for (size_t b = 0; b < blocks; ++b) {
-    if (b + 1 == blocks && (sure & 63) != 0) starts_[b] &= (uint64_t{1} << (sure & 63)) - 1;
-    count += static_cast<size_t>(std::popcount(starts_[b]));
-  }
+  if ((sure & 63) != 0) starts_[blocks - 1] &= (uint64_t{1} << (sure & 63)) - 1;
   const size_t held = out.size();
-  // Eight are written at a time, so that the loop has few branches.
-  out.resize(held + count + 8);
-  uint32_t* to = out.data() + held;
-  for (size_t b = 0; b < blocks; ++b) {
-    uint64_t bits = starts_[b];
-    const auto base = static_cast<uint32_t>(at_ + 64 * b);
-    const int here = std::popcount(bits);
-    for (int i = 0; i < here; i += 8) {
-      for (int k = 0; k < 8; ++k) {
-        to[i + k] = base + static_cast<uint32_t>(std::countr_zero(bits));
-        bits &= bits - 1;
-      }
-    }
-    to += here;
-  }
+  out.resize(held + 64 * blocks + 16);
+  const size_t count =
+      kernels().positions(starts_.data(), blocks, static_cast<uint32_t>(at_), out.data() + held);
   out.resize(held + count);
 }
 

@@ -36,15 +36,21 @@ std::optional<WordRule> word_rule(std::string_view pattern);
 // Not for use by several threads at once.
 class WordScanner {
  public:
-  explicit WordScanner(WordRule rule) : rule_(rule) {}
+  explicit WordScanner(WordRule rule);
 
-  // Begins a text, which must outlive the scan. Longest: below 4 GiB.
-  void begin(std::string_view text);
+  // Begins a text, which must outlive the scan. Longest: below 4 GiB. `composed`: stop in front of
+  // characters that Unicode's form C might change or join to their neighbours.
+  void begin(std::string_view text, bool composed = false);
   // Appends where the next words begin, as offsets from the text's first byte, about 2,000 of them,
-  // and says where the last one ends; nothing is appended when the text is at its end.
-  // Gives no words, and the place itself, where characters come that the rule leaves to the pattern
-  // (combining marks under o200k): the caller cuts from there and goes on with skip().
+  // and says where the last one ends. Gives no words, and the place itself, at the text's end and
+  // where stopped() says why: the caller cuts some text there itself and goes on with skip().
   size_t next(std::vector<uint32_t>& starts);
+  enum class Stop : uint8_t {
+    no,
+    form,     // characters that begin() was told to stop at are near
+    pattern,  // what the rule leaves to the pattern is near
+  };
+  Stop stopped() const { return stop_; }
   // Words are known up to `at`, where one begins.
   void skip(size_t at) { at_ = at; }
 
@@ -56,7 +62,10 @@ class WordScanner {
   };
 
   void classify(size_t begin, size_t end);
-  void classify_wide(size_t begin, size_t blocks);
+  void classify_wide(size_t begin, size_t end);
+  template <class Table>
+  uint8_t classify_one(const Table& table, size_t begin, size_t b, size_t bit, size_t& at);
+  void place_marks();
   static void put(Block& block, uint64_t bytes, uint64_t tail, uint8_t found);
   template <WordRule::Kind kKind>
   void mark(size_t blocks, bool at_end);
@@ -73,15 +82,24 @@ class WordScanner {
   static bool is(const std::vector<uint64_t>& bits, size_t at) {
     return (bits[at >> 6] >> (at & 63) & 1) != 0;
   }
+  void set(uint64_t Block::* mask, size_t at, uint64_t value) {
+    uint64_t& bits = blocks_[at >> 6].*mask;
+    bits = (bits & ~(uint64_t{1} << (at & 63))) | value << (at & 63);
+  }
+  bool is_other(size_t at) const { return (blocks_[at >> 6].other >> (at & 63) & 1) != 0; }
   bool letter(size_t at) const { return (blocks_[at >> 6].letter >> (at & 63) & 1) != 0; }
   bool is_white(size_t at) const { return (blocks_[at >> 6].white >> (at & 63) & 1) != 0; }
 
   WordRule rule_;
   std::string_view text_;
   size_t at_ = 0;
-  bool marks_ = false;  // a combining mark is in the chunk
+  bool composed_ = false;
+  Stop stop_ = Stop::no;
+  LeadSet letter_leads_, letter_leads_by_second_;
   std::vector<AsciiMasks> ascii_;
-  std::vector<Block> blocks_;  // one empty block behind the last
+  std::vector<WideMasks> wide_;
+  std::vector<Block> blocks_;    // one empty block behind the last
+  std::vector<uint32_t> marks_;  // where combining marks are, under o200k
   std::vector<uint64_t> starts_;
   std::vector<uint64_t> forced_;  // starts behind contractions
 };

@@ -1,6 +1,7 @@
 // encode_ids(), which looks units up, against encode(), which takes the plain path; over
 // vocabularies whose merges were made by joining random neighbours of random text.
 #include <algorithm>
+#include <map>
 #include <random>
 #include <string>
 
@@ -145,6 +146,48 @@ TEST(EncodeIds, AreThoseOfThePlainPathForVocabulariesWithoutWords) {
     Json json = with_random_merges(fixtures::byte_fallback_json(), rng, false, 150);
     if (seed % 2 == 0) json["normalizer"] = json["normalizer"]["normalizers"][1];
     expect_same(*fixtures::parse(json), rng, 60);
+  }
+}
+
+// Joins the pair of lowest rank, leftmost first, until none joins: the definition.
+std::vector<std::string> joined_by_definition(const Json& json, std::vector<std::string> symbols) {
+  std::map<std::pair<std::string, std::string>, size_t> ranks;
+  for (const Json& merge : json["model"]["merges"]) {
+    ranks[{merge[0].get<std::string>(), merge[1].get<std::string>()}] = ranks.size();
+  }
+  for (;;) {
+    size_t best = symbols.size(), rank = ranks.size();
+    for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+      const auto found = ranks.find({symbols[i], symbols[i + 1]});
+      if (found != ranks.end() && found->second < rank) best = i, rank = found->second;
+    }
+    if (best == symbols.size()) return symbols;
+    symbols[best] += symbols[best + 1];
+    symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(best) + 1);
+  }
+}
+
+TEST(EncodePiece, OfAnyLengthIsWhatTheMergesDefine) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 rng(seed);
+    const Json json = with_random_merges(fixtures::byte_level_json(), rng, true, 120);
+    const auto tokenizer = fixtures::parse(json);
+    for (int i = 0; i < 12; ++i) {
+      std::string piece;
+      if (i % 3 == 0) {
+        const std::string period = random_text(rng, 1 + rng() % 3);
+        while (piece.size() < 300 + rng() % 300) piece += period;
+        piece += random_text(rng, 4);
+      } else {
+        piece = random_text(rng, 60);
+      }
+      std::vector<std::string> got;
+      for (const TokenId id : tokenizer->encode_piece(piece)) {
+        got.emplace_back(tokenizer->vocabulary().piece(id));
+      }
+      ASSERT_EQ(got, joined_by_definition(json, symbols_of(piece, true)));
+    }
   }
 }
 
