@@ -199,7 +199,15 @@ def sentence_piece_fuzz():
         yield f"kind{kind}", pieces + settings
 
 
-TARGETS = [sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
+def shard_fuzz():
+    for width, letter in ((2, "H"), (4, "I")):
+        ids = struct.pack(f"<4{letter}", 1, 2, 3, 4)
+        offsets = struct.pack("<3Q", 0, 3, 4)
+        trailer = struct.pack("<II6Q", 1, width, 4, 2, 2, 7, 8, 0) + b"TESSHARD"
+        yield f"width{width}", ids + offsets + trailer
+
+
+TARGETS = [shard_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
 
 
 def main():

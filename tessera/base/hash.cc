@@ -11,12 +11,13 @@ constexpr uint64_t kPrime1 = 0x9E3779B185EBCA87, kPrime2 = 0xC2B2AE3D27D4EB4F,
                    kPrime3 = 0x165667B19E3779F9, kPrime4 = 0x85EBCA77C2B2AE63,
                    kPrime5 = 0x27D4EB2F165667C5;
 
+// The number in the first bytes. Needs as many.
 template <class Number>
-Number read(const char* bytes) {
+Number read(std::string_view bytes) {
   static_assert(std::endian::native == std::endian::little);
-  Number out;
-  std::memcpy(&out, bytes, sizeof out);
-  return out;
+  std::array<char, sizeof(Number)> first{};
+  bytes.copy(first.data(), first.size());
+  return std::bit_cast<Number>(first);
 }
 
 uint64_t mixed(uint64_t lane, uint64_t input) {
@@ -28,9 +29,9 @@ uint64_t mixed(uint64_t lane, uint64_t input) {
 Hash64::Hash64(uint64_t seed)
     : lanes_{seed + kPrime1 + kPrime2, seed + kPrime2, seed, seed - kPrime1}, seed_(seed) {}
 
-void Hash64::block(const char* bytes) {
+void Hash64::block(std::string_view bytes) {
   for (size_t i = 0; i < lanes_.size(); ++i) {
-    lanes_[i] = mixed(lanes_[i], read<uint64_t>(bytes + 8 * i));
+    lanes_[i] = mixed(lanes_[i], read<uint64_t>(bytes.substr(8 * i)));
   }
 }
 
@@ -39,13 +40,13 @@ void Hash64::add(std::string_view bytes) {
   size_ += bytes.size();
   if (held > 0) {
     const size_t taken = std::min(bytes.size(), held_.size() - held);
-    std::copy_n(bytes.data(), taken, held_.data() + held);
+    bytes.copy(held_.data() + held, taken);
     bytes.remove_prefix(taken);
     if (held + taken < held_.size()) return;
-    block(held_.data());
+    block({held_.data(), held_.size()});
   }
-  for (; bytes.size() >= held_.size(); bytes.remove_prefix(held_.size())) block(bytes.data());
-  std::copy_n(bytes.data(), bytes.size(), held_.data());
+  for (; bytes.size() >= held_.size(); bytes.remove_prefix(held_.size())) block(bytes);
+  bytes.copy(held_.data(), bytes.size());
 }
 
 void Hash64::add(uint64_t number) {
@@ -62,18 +63,16 @@ uint64_t Hash64::value() const {
     for (uint64_t lane : lanes_) hash = (hash ^ mixed(0, lane)) * kPrime1 + kPrime4;
   }
   hash += size_;
-  const char* at = held_.data();
-  size_t left = size_ % held_.size();
-  for (; left >= 8; left -= 8, at += 8) {
-    hash = std::rotl(hash ^ mixed(0, read<uint64_t>(at)), 27) * kPrime1 + kPrime4;
+  std::string_view left(held_.data(), size_ % held_.size());
+  for (; left.size() >= 8; left.remove_prefix(8)) {
+    hash = std::rotl(hash ^ mixed(0, read<uint64_t>(left)), 27) * kPrime1 + kPrime4;
   }
-  if (left >= 4) {
-    hash = std::rotl(hash ^ read<uint32_t>(at) * kPrime1, 23) * kPrime2 + kPrime3;
-    left -= 4;
-    at += 4;
+  if (left.size() >= 4) {
+    hash = std::rotl(hash ^ read<uint32_t>(left) * kPrime1, 23) * kPrime2 + kPrime3;
+    left.remove_prefix(4);
   }
-  for (; left > 0; --left, ++at) {
-    hash = std::rotl(hash ^ static_cast<unsigned char>(*at) * kPrime5, 11) * kPrime1;
+  for (char c : left) {
+    hash = std::rotl(hash ^ static_cast<unsigned char>(c) * kPrime5, 11) * kPrime1;
   }
   hash = (hash ^ hash >> 33) * kPrime2;
   hash = (hash ^ hash >> 29) * kPrime3;

@@ -21,7 +21,7 @@ class Hash64 {
   uint64_t value() const;
 
  private:
-  void block(const char* bytes);
+  void block(std::string_view bytes);  // 32 of them
 
   std::array<uint64_t, 4> lanes_;
   uint64_t seed_, size_ = 0;
