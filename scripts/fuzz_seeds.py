@@ -246,7 +246,16 @@ def charsmap_fuzz():
     yield "several", _charsmap({b"e": b"", b"e\xcc\x81": b"\xc3\xa9", b"\xef\xbc\xa1": b"A", b"\t": b" "})
 
 
-TARGETS = [tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz, tokenizer_json_fuzz]
+def shard_fuzz():
+    for width, letter in ((2, "H"), (4, "I")):
+        ids = struct.pack(f"<4{letter}", 1, 2, 3, 4)
+        offsets = struct.pack("<3Q", 0, 3, 4)
+        trailer = struct.pack("<II6Q", 1, width, 4, 2, 2, 7, 8, 0) + b"TESSHARD"
+        yield f"width{width}", ids + offsets + trailer
+
+
+TARGETS = [shard_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
+           tokenizer_json_fuzz]
 
 
 def main():

@@ -8,8 +8,11 @@
 
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
+#include "tessera/base/progress.h"
 #include "tessera/text/corpus.h"
+#include "tessera/tokenizer/corpus_shards.h"
 #include "tessera/tokenizer/model_tokenizer.h"
+#include "tessera/tokenizer/token_counter.h"
 
 namespace tessera::cli {
 namespace {
@@ -17,8 +20,10 @@ namespace {
 struct TokenizeOptions {
   CommonOptions common;
   std::optional<std::string> text, pair;
-  std::string file, special;
+  std::string file, special, output, field = "text", dedup;
   TiktokenOptions ranks;
+  int64_t shard_tokens = CorpusShardOptions().shard_tokens;
+  int64_t split = 0;
   bool lines = false, count = false, decode = false, no_template = false, whole = false;
 };
 
@@ -52,10 +57,10 @@ class Printer {
   void text(std::string_view text) {
     if (refuse_control_) refuse_control(text);
     if (options_.pair) return pair(text, *options_.pair);
-    Encoding found = tokenizer_.encode(text, encode_);
-    if (options_.count) {
-      count(text.size(), found.ids.size());
-    } else if (options_.common.json) {
+    if (options_.split > 0) return split(text);
+    if (options_.count) return count(text.size(), tokenizer_.count(text, encode_));
+    const Encoding found = tokenizer_.encode(text, encode_);
+    if (options_.common.json) {
       json(found);
     } else {
       people(text, found);
@@ -73,7 +78,22 @@ class Printer {
                             text.substr(begin, end - begin)),
                 "Take it as text with --special-in-text off, as a token with on.");
   }
-  void count(size_t bytes, size_t tokens) {
+  void split(std::string_view text) {
+    const CountOptions count{encode_.add_template, encode_.special_in_text};
+    fmt::memory_buffer line;
+    auto out = std::back_inserter(line);
+    for (ByteSpan piece : split_by_tokens(tokenizer_, text, options_.split, count)) {
+      if (options_.common.json) {
+        fmt::format_to(out, "{}[{},{}]", line.size() == 0 ? "" : ",", piece.begin, piece.end);
+      } else {
+        fmt::format_to(out, "{}\t{}\n", piece.begin, piece.end);
+      }
+    }
+    const std::string_view pieces(line.data(), line.size());
+    put(options_.common.json ? fmt::format("{{\"pieces\":[{}]}}\n", pieces) : std::string(pieces));
+  }
+
+  void count(size_t bytes, int64_t tokens) {
     if (options_.common.json) {
       fmt::print("{{\"bytes\":{},\"tokens\":{}}}\n", bytes, tokens);
     } else {
@@ -168,14 +188,66 @@ void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t numbe
   put(text);
 }
 
-int tokenize(const TokenizeOptions& options) {
-  if (options.text && !options.file.empty()) {
-    throw WrongCommand("tessera tokenize", "a text and --file exclude each other");
+int write_shards(const Tokenizer& tokenizer, const TokenizeOptions& options) {
+  const std::string source = options.file.empty() ? "-" : options.file;
+  CorpusShardOptions shards;
+  shards.shape = {options.field, options.lines};
+  shards.add_template = !options.no_template;
+  shards.special_in_text =
+      options.special.empty() ? tokenizer.library_parses_control() : options.special == "on";
+  shards.shard_tokens = options.shard_tokens;
+  shards.dedup = options.dedup;
+  shards.threads = options.common.threads > 0 ? options.common.threads : available_threads();
+  std::optional<Progress> bar;
+  if (is_terminal(STDERR_FILENO)) {
+    ProgressOptions shown;
+    shown.label = "encoding";
+    shown.unit = "bytes";
+    shown.total = corpus_bytes(source);
+    shown.sink = descriptor_sink(STDERR_FILENO);
+    bar.emplace(shown);
+    shards.advance = [&bar](int64_t bytes) { bar->advance(bytes); };
   }
+  const CorpusShardFacts made = write_corpus_shards(tokenizer, source, options.output, shards);
+  if (bar) bar->finish();
+  if (options.common.json) {
+    put(
+        fmt::format("{{\"documents\":{},\"tokens\":{},\"shards\":{},\"read\":{},\"bytes\":{},"
+                    "\"removed\":{},\"kept_shards\":{}}}\n",
+                    made.documents, made.tokens, made.shards, made.read, made.bytes, made.removed,
+                    made.kept_shards));
+  } else {
+    put(fmt::format("{} documents, {} tokens in {} shards of {}\n", made.documents, made.tokens,
+                    made.shards, options.output));
+    if (!options.dedup.empty()) put(fmt::format("{} duplicates removed\n", made.removed));
+    if (made.kept_shards > 0) {
+      tell(fmt::format("{} shards were there from an earlier run.", made.kept_shards));
+    }
+  }
+  return kDone;
+}
+
+// Flags that say what becomes of a text exclude each other.
+void check(const TokenizeOptions& options) {
+  const auto refuse = [](const char* what) { throw WrongCommand("tessera tokenize", what); };
+  if (options.text && !options.file.empty()) refuse("a text and --file exclude each other");
+  if (options.output.empty()) {
+    if (!options.dedup.empty()) refuse("--dedup goes with -o");
+    return;
+  }
+  if (options.text) refuse("-o goes with --file");
+  if (options.count || options.decode || options.split > 0) {
+    refuse("-o excludes --count, --decode and --split");
+  }
+}
+
+int tokenize(const TokenizeOptions& options) {
+  check(options);
   auto tokenizer = open_tokenizer(
       options.common.tokenizer.empty() ? model_reference(options.common) : options.common.tokenizer,
       options.ranks);
   std::string source = options.file.empty() ? "-" : options.file;
+  if (!options.output.empty()) return write_shards(*tokenizer, options);
   Printer printer(*tokenizer, options);
   if (options.decode) {
     size_t number = 0;
@@ -226,7 +298,25 @@ Verb verb_tokenize() {
                        "a second text that belongs to each text, such as a passage to a question")
             ->type_name("TEXT");
         app.add_flag("--lines", options->lines, "each line is a text of its own");
+        app.add_option("-o,--output", options->output,
+                       "write shards of ids into this folder, or go on where that was stopped")
+            ->type_name("DIR");
+        app.add_option("--field", options->field,
+                       "with -o: the member of .jsonl lines that holds the text [text]")
+            ->type_name("NAME");
+        app.add_option("--shard-tokens", options->shard_tokens,
+                       "with -o: a shard ends with the document that reaches them [67108864]")
+            ->type_name("N")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--dedup", options->dedup,
+                       "with -o: leave out documents that were there before: exact, "
+                       "minhash:threshold=0.8")
+            ->type_name("SPEC");
         app.add_flag("--count", options->count, "only the number of bytes and tokens");
+        app.add_option("--split", options->split,
+                       "cut the text into pieces of at most so many tokens: their byte ranges")
+            ->type_name("N")
+            ->check(CLI::PositiveNumber);
         app.add_flag("--decode", options->decode,
                      "the other way: JSON arrays of ids, one a line, to the text's bytes");
         app.add_flag("--no-template", options->no_template,

@@ -42,7 +42,9 @@ static inline MediumKey medium_key(uint64_t low, uint64_t high, uint32_t length,
 inline constexpr uint64_t kUnitFactor = 0x9E3779B97F4A7C15, kUnitFactor2 = 0xD6E8FEB86659FD93;
 
 // Number of the set, of 2^bits sets.
-static inline size_t short_place(uint64_t key, int bits) { return key * kUnitFactor >> (64 - bits); }
+static inline size_t short_place(uint64_t key, int bits) {
+  return key * kUnitFactor >> (64 - bits);
+}
 static inline size_t medium_place(const MediumKey& key, int bits) {
   return (key.low * kUnitFactor ^ key.high * kUnitFactor2) * kUnitFactor >> (64 - bits);
 }

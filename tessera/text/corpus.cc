@@ -256,6 +256,30 @@ void read_corpus(const std::string& source, const std::string& field, const Text
   });
 }
 
+void read_corpus_parts(const std::string& source, const CorpusShape& shape,
+                       const TextPartSink& sink) {
+  const TextSink whole = [&](std::string_view text) { sink(text, true); };
+  each_file(source, [&](const std::string& path) {
+    if (shape.lines) return lines_of_file(path, whole);
+    if (named_jsonl(path)) return texts_of_jsonl(path, shape.field, whole);
+    read_chunks(path, [&](std::string_view chunk) { sink(chunk, false); });
+    sink({}, true);
+  });
+}
+
+int64_t corpus_bytes(const std::string& source) {
+  if (source == "-") return 0;
+  int64_t bytes = 0;
+  bool packed = false;
+  each_file(source, [&](const std::string& path) {
+    packed = packed || path.ends_with(".gz") || path.ends_with(".zst");
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    if (!error) bytes += static_cast<int64_t>(size);
+  });
+  return packed ? 0 : bytes;
+}
+
 void each_line(std::string_view text, const TextSink& sink) {
   while (!text.empty()) {
     size_t end = text.find('\n');

@@ -30,6 +30,21 @@ void read_jsonl(const std::string& source, const std::string& field, const TextS
 // By name: .jsonl and .ndjson (also packed) as JSONL with `field`, all else as whole files.
 void read_corpus(const std::string& source, const std::string& field, const TextSink& sink);
 
+// Which parts of a source are texts.
+struct CorpusShape {
+  std::string field = "text";  // as in read_corpus()
+  bool lines = false;          // as in read_lines(), whatever the names
+};
+// Called with the parts of one text after another; `last`: the text ends with this part. No text
+// without a last part.
+using TextPartSink = std::function<void(std::string_view part, bool last)>;
+// The texts of read_corpus(), or read_lines(), in memory bounded by the longest line: whole files
+// come in parts, and may have any length.
+void read_corpus_parts(const std::string& source, const CorpusShape& shape,
+                       const TextPartSink& sink);
+// Bytes to come, or 0 where that is not known before (standard input, packed files).
+int64_t corpus_bytes(const std::string& source);
+
 // The lines of a text in memory.
 void each_line(std::string_view text, const TextSink& sink);
 

@@ -37,6 +37,7 @@ class AddedTokenMatcher {
   void split(std::string_view text, ByteRange part, const std::function<bool(ByteRange)>& special,
              std::vector<AddedMatch>& out) const;
   bool empty() const { return tokens_.empty(); }
+  const std::vector<AddedToken>& tokens() const { return tokens_; }
 
  private:
   static constexpr size_t kFewLeads = 4;

@@ -15,15 +15,40 @@ constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 class FunctionNormaliser : public Normaliser {
  public:
   using Function = std::function<AlignedText(AlignedText)>;
-  explicit FunctionNormaliser(Function function) : function_(std::move(function)) {}
+  using Parts = bool (*)(char32_t left, char32_t right);
+  FunctionNormaliser(Function function, Parts parts)
+      : function_(std::move(function)), parts_(parts) {}
   AlignedText apply(AlignedText text) const override { return function_(std::move(text)); }
+  bool parts_between(char32_t left, char32_t right) const override { return parts_(left, right); }
 
  private:
   Function function_;
+  Parts parts_;
 };
 
-std::unique_ptr<Normaliser> from(FunctionNormaliser::Function function) {
-  return std::make_unique<FunctionNormaliser>(std::move(function));
+bool everywhere(char32_t, char32_t) { return true; }
+bool nowhere(char32_t, char32_t) { return false; }
+
+// In front of characters that are never reordered and never compose with what stands before them.
+bool in_front_of_starter(char32_t, char32_t right) {
+  struct Block {
+    char32_t first, last;
+  };
+  static constexpr Block kStarters[] = {{0, 0x2FF},       {0x391, 0x3A1},   {0x3B1, 0x3C9},
+                                        {0x410, 0x44F},   {0x3041, 0x3096}, {0x30A1, 0x30FA},
+                                        {0x3400, 0x4DBF}, {0x4E00, 0x9FFF}, {0xAC00, 0xD7A3}};
+  return std::any_of(std::begin(kStarters), std::end(kStarters),
+                     [=](const Block& b) { return right >= b.first && right <= b.last; });
+}
+
+bool beside_no_space(char32_t left, char32_t right) {
+  static const CodeBitmap space("strip_space");
+  return !space[left] && !space[right];
+}
+
+std::unique_ptr<Normaliser> from(FunctionNormaliser::Function function,
+                                 FunctionNormaliser::Parts parts) {
+  return std::make_unique<FunctionNormaliser>(std::move(function), parts);
 }
 
 // Calls `change(builder, code, range)` for every unit; it writes what the unit becomes.
@@ -157,6 +182,9 @@ class FormNormaliser : public Normaliser {
  public:
   explicit FormNormaliser(NormalForm form) : form_(form) {}
   AlignedText apply(AlignedText text) const override { return normalise(std::move(text), form_); }
+  bool parts_between(char32_t left, char32_t right) const override {
+    return in_front_of_starter(left, right);
+  }
   bool composes() const override { return form_ == NormalForm::nfc; }
 
  private:
@@ -173,6 +201,10 @@ class Replacer : public Normaliser {
   std::optional<SpaceMarks> space_marks() const override {
     if (pattern_.literal_text() != " " || content_ != kSpaceMark) return std::nullopt;
     return SpaceMarks{};
+  }
+  bool parts_between(char32_t, char32_t) const override {
+    const std::string_view text = pattern_.literal_text();
+    return !text.empty() && unit_at(text, 0).length == text.size();
   }
 
  private:
@@ -191,6 +223,9 @@ class BertNormaliser : public Normaliser {
   }
   // It works character by character, but for marks that form D reorders behind their letter.
   bool keeps_words_apart() const override { return true; }
+  bool parts_between(char32_t left, char32_t right) const override {
+    return in_front_of_starter(left, right);
+  }
 
  private:
   BertNormaliserOptions options_;
@@ -207,10 +242,21 @@ class Prepender : public Normaliser {
     return next.finish();
   }
   std::string_view prefix() const override { return text_; }
+  bool parts_between(char32_t, char32_t) const override { return true; }
 
  private:
   std::string text_;
 };
+
+char32_t last_unit(std::string_view text) {
+  char32_t last = 0;
+  for (size_t at = 0; at < text.size();) {
+    const Unit u = unit_at(text, at);
+    last = u.code;
+    at += u.length;
+  }
+  return last;
+}
 
 class Sequence : public Normaliser {
  public:
@@ -228,6 +274,22 @@ class Sequence : public Normaliser {
     marks->prefix = true;
     return marks;
   }
+  bool parts_between(char32_t left, char32_t right) const override {
+    std::string one, two;
+    append_unit(one, left);
+    append_unit(two, right);
+    for (const auto& part : parts_) {
+      if (!part->parts_between(left, right)) return false;
+      const std::string before(part->apply(AlignedText(one)).text());
+      const std::string both(part->apply(AlignedText(one + two)).text());
+      if (before.empty() || before.size() >= both.size() || !both.starts_with(before)) return false;
+      two = both.substr(before.size());
+      one = before;
+      left = last_unit(one);
+      right = unit_at(two, 0).code;
+    }
+    return true;
+  }
 
  private:
   std::vector<std::unique_ptr<Normaliser>> parts_;
@@ -240,18 +302,20 @@ std::unique_ptr<Normaliser> normal_form(NormalForm form) {
 }
 
 std::unique_ptr<Normaliser> lower_caser() {
-  return from([](AlignedText t) { return lower_case(std::move(t)); });
+  return from([](AlignedText t) { return lower_case(std::move(t)); }, everywhere);
 }
 
 std::unique_ptr<Normaliser> accent_stripper() {
-  return from([](AlignedText t) {
-    static const CodeBitmap accent("accent");
-    return remove(std::move(t), accent);
-  });
+  return from(
+      [](AlignedText t) {
+        static const CodeBitmap accent("accent");
+        return remove(std::move(t), accent);
+      },
+      everywhere);
 }
 
 std::unique_ptr<Normaliser> space_stripper(bool left, bool right) {
-  return from([=](AlignedText t) { return strip(std::move(t), left, right); });
+  return from([=](AlignedText t) { return strip(std::move(t), left, right); }, beside_no_space);
 }
 
 std::unique_ptr<Normaliser> replacer(Pattern pattern, std::string content) {
@@ -267,31 +331,35 @@ std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options
 }
 
 std::unique_ptr<Normaliser> nmt_normaliser() {
-  return from([](AlignedText t) {
-    return each_unit(t, [](AlignedBuilder& next, char32_t code, ByteRange at) {
-      if (nmt_removes(code)) return;
-      nmt_space(code) ? next.put(" ", at) : next.keep(at);
-    });
-  });
+  return from(
+      [](AlignedText t) {
+        return each_unit(t, [](AlignedBuilder& next, char32_t code, ByteRange at) {
+          if (nmt_removes(code)) return;
+          nmt_space(code) ? next.put(" ", at) : next.keep(at);
+        });
+      },
+      everywhere);
 }
 
 std::unique_ptr<Normaliser> byte_level_normaliser() {
-  return from([](AlignedText t) {
-    AlignedBuilder next(t);
-    std::string_view bytes = t.text();
-    std::string character;
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      character.clear();
-      append_unit(character, byte_level_character(static_cast<unsigned char>(bytes[i])));
-      next.put(character, {i, i + 1});
-    }
-    return next.finish();
-  });
+  return from(
+      [](AlignedText t) {
+        AlignedBuilder next(t);
+        std::string_view bytes = t.text();
+        std::string character;
+        for (size_t i = 0; i < bytes.size(); ++i) {
+          character.clear();
+          append_unit(character, byte_level_character(static_cast<unsigned char>(bytes[i])));
+          next.put(character, {i, i + 1});
+        }
+        return next.finish();
+      },
+      everywhere);
 }
 
 std::unique_ptr<Normaliser> precompiled(Charsmap map) {
   auto shared = std::make_shared<const Charsmap>(std::move(map));
-  return from([shared](AlignedText t) { return apply_map(std::move(t), *shared); });
+  return from([shared](AlignedText t) { return apply_map(std::move(t), *shared); }, nowhere);
 }
 
 std::unique_ptr<Normaliser> sequence(std::vector<std::unique_ptr<Normaliser>> parts) {

@@ -35,6 +35,9 @@ class Normaliser {
   // Whether a text's result is that of its parts when it is cut beside a space, tab or newline, or
   // beside a punctuation mark of ASCII.
   virtual bool keeps_words_apart() const { return false; }
+  // Whether what becomes of a text up to `left` and of its rest from `right` on, these characters
+  // being neighbours, never depends on the other part; what it puts in front of a text aside.
+  virtual bool parts_between(char32_t /*left*/, char32_t /*right*/) const { return false; }
   // Whether it gives Unicode's form C and does nothing else.
   virtual bool composes() const { return false; }
 };
@@ -73,6 +76,11 @@ class PreTokenizer {
   virtual bool single_numbers() const { return false; }
   // Whether it only says that bytes are characters from here on.
   virtual bool only_reads_bytes() const { return false; }
+  // Whether these neighbours, characters of UTF-8, are cut apart in every text, neither side's
+  // pieces depending on the other side.
+  virtual bool cuts_between(char32_t /*left*/, char32_t /*right*/) const { return false; }
+  // Whether every cut depends on the two characters around it alone.
+  virtual bool cuts_by_neighbours() const { return false; }
 };
 
 struct ModelToken {

@@ -1,9 +1,11 @@
 #include "tessera/tokenizer/pattern.h"
 
 #include <array>
+#include <mutex>
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/tokenizer/pattern_borders.h"
 #include "tessera/tokenizer/pattern_parser.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -70,6 +72,9 @@ struct Pattern::Compiled {
   std::unique_ptr<pcre2_code, Free> code;
   bool just_in_time = false;
   std::string expression, literal;
+  Dialect dialect = Dialect::oniguruma;
+  std::once_flag borders_once;
+  std::unique_ptr<const PatternBorders> borders;  // null: nothing is known
   std::array<uint8_t, 256> ascii{}, byte_level{};
   std::vector<uint16_t> page_of;  // of 128 units
   std::vector<uint8_t> pages;
@@ -154,9 +159,8 @@ struct Pattern::Compiled {
 Pattern::Pattern() = default;
 Pattern::Pattern(std::string_view expression, Dialect dialect)
     : compiled_(std::make_unique<Compiled>(parse_pattern(expression, dialect))) {
-  if (dialect == Dialect::oniguruma || means_the_same(expression)) {
-    compiled_->expression = expression;
-  }
+  compiled_->expression = expression;
+  compiled_->dialect = means_the_same(expression) ? Dialect::oniguruma : dialect;
 }
 Pattern Pattern::literal(std::string_view text) {
   Pattern out;
@@ -164,7 +168,17 @@ Pattern Pattern::literal(std::string_view text) {
   out.compiled_->literal = text;
   return out;
 }
+bool Pattern::certain_border(char32_t left, char32_t right) const {
+  Compiled& c = *compiled_;
+  std::call_once(c.borders_once, [&c] {
+    if (c.expression.empty() || c.dialect != Dialect::oniguruma) return;
+    const ParsedPattern parsed = parse_pattern(c.expression, c.dialect);
+    c.borders = PatternBorders::of(parsed, classes_of(parsed.sets));
+  });
+  return c.borders && c.borders->certain(c.class_of(left), c.class_of(right));
+}
 std::string_view Pattern::expression() const { return compiled_->expression; }
+Dialect Pattern::dialect() const { return compiled_->dialect; }
 std::string_view Pattern::literal_text() const { return compiled_->literal; }
 Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;

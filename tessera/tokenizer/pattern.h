@@ -45,8 +45,13 @@ class Pattern {
   // right. Throws Error when the match needs more memory than it may use.
   void find_all(std::string_view text, ByteRange part, Reading reading,
                 std::vector<ByteRange>& matches) const;
+  // Whether between these neighbours a match begins or ends in every text, and the matches on
+  // neither side depend on the other side. Needs Reading::utf8. Worked out on the first call.
+  bool certain_border(char32_t left, char32_t right) const;
   // As it was written; empty for a literal().
   std::string_view expression() const;
+  // Oniguruma's, too, when both read the expression alike.
+  Dialect dialect() const;
   // The text of a literal(), else empty.
   std::string_view literal_text() const;
 

@@ -8,6 +8,7 @@
 #include "tessera/base/error.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/pair_encoding.h"
+#include "tessera/tokenizer/seams.h"
 #include "tessera/tokenizer/unit_encoder.h"
 #include "tessera/tokenizer/word_cache.h"
 
@@ -67,6 +68,8 @@ class Pipeline : public Tokenizer {
     raw_ = AddedTokenMatcher(std::move(raw));
     normalised_ = AddedTokenMatcher(std::move(normalised));
     parts_.added.clear();
+    seams_ = std::make_unique<Seams>(raw_, normalised_, parts_.normaliser.get(),
+                                     parts_.pre_tokenizer.get(), *parts_.model);
     if (normalised_.empty()) {
       units_ = UnitEncoder::make(parts_.normaliser.get(), parts_.pre_tokenizer.get(), *parts_.model,
                                  parts_.vocabulary->size());
@@ -126,7 +129,8 @@ class Pipeline : public Tokenizer {
 
   void encode_ids(std::string_view text, const EncodeOptions& options,
                   IdBuffer& out) const override {
-    const bool whole = !options.file_lengths && options.longest == 0 && options.content.empty();
+    const bool bounded = options.file_lengths && (parts_.lengths.longest || parts_.lengths.padding);
+    const bool whole = !bounded && options.longest == 0 && options.content.empty();
     if (!units_ || !whole || (units_->utf8_only() && !is_utf8(text))) {
       return Tokenizer::encode_ids(text, options, out);
     }
@@ -148,6 +152,9 @@ class Pipeline : public Tokenizer {
     pool_.give(std::move(scratch));
     if (options.add_template) out.append(parts_.frame.after);
   }
+
+  bool seam(std::string_view text, size_t at) const override { return seams_->at(text, at); }
+  bool has_seams() const override { return seams_->any(); }
 
   std::vector<TokenId> encode_piece(std::string_view piece) const override {
     std::vector<ModelToken> tokens;
@@ -342,6 +349,7 @@ class Pipeline : public Tokenizer {
   PipelineParts parts_;
   AddedTokenMatcher raw_, normalised_;
   std::unique_ptr<const UnitEncoder> units_;  // null: encode_ids() takes the plain path
+  std::unique_ptr<const Seams> seams_;
   std::vector<bool> special_;
   mutable ScratchPool pool_;
 };

@@ -95,7 +95,7 @@ Unit read_unit(std::string_view text, size_t at, Reading reading) {
 class Splitter : public PreTokenizer {
  public:
   Splitter(Pattern pattern, SplitBehaviour behaviour, bool invert)
-      : rule_(word_rule(pattern.expression())),
+      : rule_(word_rule(pattern.expression(), pattern.dialect())),
         pattern_(std::move(pattern)),
         behaviour_(behaviour),
         invert_(invert) {}
@@ -111,6 +111,11 @@ class Splitter : public PreTokenizer {
                       (behaviour_ == SplitBehaviour::removed && invert_);
     if (!rule_ || !cuts) return std::nullopt;
     return WordSplit{*rule_, &pattern_, false};
+  }
+  bool cuts_between(char32_t left, char32_t right) const override {
+    const bool joins =
+        behaviour_ != SplitBehaviour::isolated && behaviour_ != SplitBehaviour::removed;
+    return !joins && pattern_.certain_border(left, right);
   }
 
  private:
@@ -131,6 +136,15 @@ class ClassSplitter : public PreTokenizer {
   bool drops_space() const override { return drops_space_; }
   bool parts_marks() const override { return parts_marks_; }
   bool single_numbers() const override { return single_numbers_; }
+  bool cuts_between(char32_t left, char32_t right) const override {
+    if (!cuts_by_neighbours()) return false;
+    return behaviour_ == SplitBehaviour::contiguous ? set_[left] != set_[right]
+                                                    : set_[left] || set_[right];
+  }
+  bool cuts_by_neighbours() const override {
+    return behaviour_ != SplitBehaviour::merged_with_previous &&
+           behaviour_ != SplitBehaviour::merged_with_next;
+  }
   void split(PreTokens& tokens) const override {
     std::string_view text = tokens.text.text();
     cut_pieces(tokens, behaviour_, false, [&](ByteRange piece, std::vector<ByteRange>& matches) {
@@ -187,6 +201,9 @@ class ByteLevel : public PreTokenizer {
   bool accepts(Reading before) const override { return before == Reading::utf8; }
   Reading reading_after(Reading) const override { return Reading::byte_level; }
   bool only_reads_bytes() const override { return !add_prefix_space_ && !pattern_; }
+  bool cuts_between(char32_t left, char32_t right) const override {
+    return pattern_ && pattern_->cuts_between(left, right);
+  }
   std::optional<WordSplit> words() const override {
     if (add_prefix_space_ || !pattern_) return std::nullopt;
     auto out = pattern_->words();
@@ -202,16 +219,19 @@ class ByteLevel : public PreTokenizer {
 class WordSplitter : public PreTokenizer {
  public:
   bool accepts(Reading before) const override { return before == Reading::utf8; }
+  bool cuts_between(char32_t left, char32_t right) const override {
+    return kind_of(left) == kSpace || kind_of(left) != kind_of(right);
+  }
+  bool cuts_by_neighbours() const override { return true; }
   void split(PreTokens& tokens) const override {
-    static const CodeBitmap word("whitespace_word"), space("whitespace_space");
     std::string_view text = tokens.text.text();
     cut_pieces(tokens, SplitBehaviour::removed, true,
                [&](ByteRange piece, std::vector<ByteRange>& matches) {
                  std::string_view part = text.substr(0, piece.end);
-                 enum { kSpace, kWord, kOther } previous = kSpace;
+                 Kind previous = kSpace;
                  for (size_t i = piece.begin; i < piece.end;) {
                    Unit u = unit_at(part, i);
-                   auto kind = word[u.code] ? kWord : space[u.code] ? kSpace : kOther;
+                   const Kind kind = kind_of(u.code);
                    if (kind != kSpace && kind == previous) {
                      matches.back().end = i + u.length;
                    } else if (kind != kSpace) {
@@ -221,6 +241,13 @@ class WordSplitter : public PreTokenizer {
                    i += u.length;
                  }
                });
+  }
+
+ private:
+  enum Kind : uint8_t { kSpace, kWord, kOther };
+  static Kind kind_of(char32_t code) {
+    static const CodeBitmap word("whitespace_word"), space("whitespace_space");
+    return word[code] ? kWord : space[code] ? kSpace : kOther;
   }
 };
 
@@ -294,6 +321,12 @@ class Metaspace : public PreTokenizer {
     });
     if (options_.split) splitter_.split(tokens);
   }
+  // A mark goes to what follows it, so that every one begins a piece.
+  bool cuts_between(char32_t, char32_t right) const override {
+    std::string text;
+    append_unit(text, right);
+    return options_.split && (right == ' ' || text == options_.replacement);
+  }
 
  private:
   void replace_spaces(PreTokens& tokens) const {
@@ -346,6 +379,18 @@ class Sequence : public PreTokenizer {
   }
   bool parts_words() const override {
     return parts_.size() == 2 && parts_[0]->drops_space() && parts_[1]->parts_marks();
+  }
+  // A later part's cut is certain only while the pieces it works on end where two neighbours say.
+  bool cuts_between(char32_t left, char32_t right) const override {
+    for (const auto& part : parts_) {
+      if (part->cuts_between(left, right)) return true;
+      if (!part->cuts_by_neighbours()) return false;
+    }
+    return false;
+  }
+  bool cuts_by_neighbours() const override {
+    return std::all_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->cuts_by_neighbours(); });
   }
   std::optional<WordSplit> words() const override {
     if (parts_.size() == 1) return parts_[0]->words();

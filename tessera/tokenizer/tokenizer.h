@@ -93,6 +93,14 @@ class Tokenizer {
   virtual void encode_ids(std::string_view text, const EncodeOptions& options, IdBuffer& out) const;
   // Their number.
   int64_t count(std::string_view text, const EncodeOptions& options = {}) const;
+  // Whether a text that ends with the character in front of byte `at` and one that begins with the
+  // character behind it are always encoded apart: for all texts A and B that stand so side by side,
+  // A ending with the character x, the ids of AB are those of A and then those of xB without those
+  // of x (add_template, file_lengths and longest being off). Never inside a character.
+  virtual bool seam(std::string_view /*text*/, size_t /*at*/) const { return false; }
+  // Whether seam() finds any in plain English; where it does not, a change anywhere in a text may
+  // change all of its tokens as far as we know.
+  virtual bool has_seams() const { return false; }
   // Bytes of one pre-token to ids, without normaliser, splitter and added tokens.
   virtual std::vector<TokenId> encode_piece(std::string_view piece) const = 0;
   // The text's bytes, as the file's decoder joins them. Ids outside the vocabulary: Error.

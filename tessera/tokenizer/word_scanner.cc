@@ -29,6 +29,12 @@ constexpr std::string_view kCl100kAnyDigits =
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
 constexpr std::string_view kCl100k =
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
+// As tiktoken's files mean them, where $ is the text's end. What the first says about white space
+// that ends the text, GPT-2's pattern says, too.
+constexpr std::string_view kGpt2End =
+    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+$|\s+(?!\S)|\s)";
+constexpr std::string_view kCl100kEnd =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+$|\s*[\r\n]|\s+(?!\S)|\s)";
 constexpr std::string_view kO200k =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
@@ -69,8 +75,13 @@ size_t contraction(std::string_view behind, bool any_case) {
 
 }  // namespace
 
-std::optional<WordRule> word_rule(std::string_view pattern) {
+std::optional<WordRule> word_rule(std::string_view pattern, Dialect dialect) {
   using Kind = WordRule::Kind;
+  if (dialect == Dialect::rust) {
+    if (pattern == kGpt2End) return WordRule{Kind::gpt2, 0, false};
+    if (pattern == kCl100kEnd) return WordRule{Kind::cl100k, 3, true};
+    return std::nullopt;
+  }
   if (pattern == kGpt2 || pattern == kGpt2Short) return WordRule{Kind::gpt2, 0, false};
   if (pattern == kThreeDigits) return WordRule{Kind::cl100k, 3, false};
   if (pattern == kOneDigit) return WordRule{Kind::cl100k, 1, false};

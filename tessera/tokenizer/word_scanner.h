@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tessera/kernels/text_masks.h"
+#include "tessera/tokenizer/pattern.h"
 
 namespace tessera {
 
@@ -33,7 +34,7 @@ struct WordRule {
 };
 
 // The rule of a pattern as tokenizer files write it; none when it is not one of those known.
-std::optional<WordRule> word_rule(std::string_view pattern);
+std::optional<WordRule> word_rule(std::string_view pattern, Dialect dialect = Dialect::oniguruma);
 
 // Not for use by several threads at once.
 class WordScanner {

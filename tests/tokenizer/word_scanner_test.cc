@@ -21,6 +21,11 @@ constexpr std::string_view kPatterns[] = {
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
 };
 
+constexpr std::string_view kRustPatterns[] = {
+    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+$|\s+(?!\S)|\s)",
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+$|\s*[\r\n]|\s+(?!\S)|\s)",
+};
+
 // What the patterns' branches tell apart.
 constexpr std::string_view kParts[] = {" ",
                                        " ",
@@ -88,11 +93,14 @@ std::vector<uint32_t> judged(const Pattern& pattern, std::string_view text) {
 }
 
 TEST(WordScanner, CutsAsThePatternDoes) {
-  for (const std::string_view expression : kPatterns) {
+  for (size_t i = 0; i < std::size(kPatterns) + std::size(kRustPatterns); ++i) {
+    const bool rust = i >= std::size(kPatterns);
+    const std::string_view expression =
+        rust ? kRustPatterns[i - std::size(kPatterns)] : kPatterns[i];
     SCOPED_TRACE(expression);
-    const auto rule = word_rule(expression);
+    const Pattern pattern(expression, rust ? Dialect::rust : Dialect::oniguruma);
+    const auto rule = word_rule(pattern.expression(), pattern.dialect());
     ASSERT_TRUE(rule);
-    const Pattern pattern(expression);
     WordScanner scanner(*rule);
     int stops = 0;
     for (unsigned seed = 0; seed < 1500; ++seed) {

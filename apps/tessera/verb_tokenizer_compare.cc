@@ -1,0 +1,143 @@
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/tessera/verb.h"
+#include "tessera/text/corpus.h"
+#include "tessera/text/utf8.h"
+#include "tessera/tokenizer/compare.h"
+#include "tessera/tokenizer/model_tokenizer.h"
+#include "tessera/tokenizer/probes.h"
+
+namespace tessera::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CompareOptions {
+  CommonOptions common;
+  std::string a, b, corpus, field = "text";
+  int64_t costliest = 10;
+};
+
+// Bytes for people and for JSON: what is not UTF-8 or would move the cursor becomes an escape.
+std::string shown(std::string_view bytes) {
+  std::string out;
+  for (size_t i = 0; i < bytes.size();) {
+    const Unit u = unit_at(bytes, i);
+    if (u.code >= kInvalidByte || u.code < 0x20 || u.code == 0x7F) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[i]));
+    } else {
+      out += bytes.substr(i, u.length);
+    }
+    i += u.length;
+  }
+  return out;
+}
+
+double share(int64_t part, int64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+Json json_of(const ComparedSide& side, const std::string& name, const TokenizerComparison& all) {
+  Json words = Json::array();
+  for (const CostlyWord& w : side.costliest) {
+    words.push_back({{"word", shown(w.word)}, {"times", w.times}, {"tokens", w.tokens}});
+  }
+  return {{"name", name},
+          {"size", side.size},
+          {"tokens", side.tokens},
+          {"tokens_per_byte", share(side.tokens, all.bytes)},
+          {"shared_vocabulary", share(all.shared, side.size)},
+          {"shared_tokens", share(side.shared_tokens, side.tokens)},
+          {"round_trips", side.round_trips},
+          {"first_lost", side.first_lost ? Json(*side.first_lost) : Json(nullptr)},
+          {"costliest", words}};
+}
+
+void print_table(const TokenizerComparison& c, const CompareOptions& o) {
+  const auto row = [](std::string_view what, const std::string& a, const std::string& b) {
+    put(fmt::format("{:<34}{:>16}{:>16}\n", what, a, b));
+  };
+  const auto percent = [](double x) { return fmt::format("{:.2f} %", 100 * x); };
+  const auto lost = [](const ComparedSide& s) {
+    return s.round_trips ? std::string("all") : fmt::format("not byte {}", *s.first_lost);
+  };
+  row("", "A", "B");
+  row("tokens of the vocabulary", std::to_string(c.a.size), std::to_string(c.b.size));
+  row("byte strings in both", std::to_string(c.shared), std::to_string(c.shared));
+  row("share of the vocabulary", percent(share(c.shared, c.a.size)),
+      percent(share(c.shared, c.b.size)));
+  row("share of the tokens in the texts", percent(share(c.a.shared_tokens, c.a.tokens)),
+      percent(share(c.b.shared_tokens, c.b.tokens)));
+  row("tokens of the texts", std::to_string(c.a.tokens), std::to_string(c.b.tokens));
+  row("tokens a byte", fmt::format("{:.4f}", share(c.a.tokens, c.bytes)),
+      fmt::format("{:.4f}", share(c.b.tokens, c.bytes)));
+  row("texts that come back", lost(c.a), lost(c.b));
+  put(fmt::format("\nvocabularies {}, ids of {} texts ({} bytes) {}\n",
+                  c.same_vocabulary ? "equal" : "differ", c.texts, c.bytes,
+                  c.same_ids ? "equal" : "differ"));
+  if (!c.same_ids) put(fmt::format("first text with other ids: {}\n", shown(c.first_difference)));
+  if (o.corpus.empty()) return;
+  for (const auto& [name, side] : {std::pair{"A", &c.a}, std::pair{"B", &c.b}}) {
+    put(fmt::format("\ncostliest words of {}\n", name));
+    for (const CostlyWord& w : side->costliest) {
+      put(fmt::format("{:>10} times {:>4} tokens  {}\n", w.times, w.tokens, shown(w.word)));
+    }
+  }
+}
+
+int compare(const CompareOptions& options) {
+  const auto a = open_tokenizer(options.a), b = open_tokenizer(options.b);
+  TokenizerComparer comparer(a, b);
+  if (options.corpus.empty()) {
+    for (const auto& side : {a, b}) {
+      for (const std::string& text : probe_texts(side->vocabulary(), {})) comparer.add(text);
+    }
+  } else {
+    read_corpus(options.corpus, options.field, [&](std::string_view text) { comparer.add(text); });
+  }
+  const TokenizerComparison found = comparer.finish(static_cast<size_t>(options.costliest));
+  if (!options.common.json) {
+    print_table(found, options);
+    return kDone;
+  }
+  Json json = {
+      {"equal", found.same_vocabulary && found.same_ids},
+      {"same_vocabulary", found.same_vocabulary},
+      {"same_ids", found.same_ids},
+      {"first_difference", found.same_ids ? Json(nullptr) : Json(shown(found.first_difference))},
+      {"shared", found.shared},
+      {"texts", found.texts},
+      {"bytes", found.bytes},
+      {"a", json_of(found.a, options.a, found)},
+      {"b", json_of(found.b, options.b, found)}};
+  put(json.dump() + "\n");
+  return kDone;
+}
+
+}  // namespace
+
+Verb verb_tokenizer_compare() {
+  return {
+      "tokenizer compare", "what two vocabularies share, and what each makes of a text",
+      [](CLI::App& app) {
+        auto options = std::make_shared<CompareOptions>();
+        teach(app, "  tessera tokenizer compare mine.json theirs.json --corpus book.txt");
+        add_json(app, options->common);
+        app.add_option("a", options->a, "a tokenizer file, or a model")->type_name("A")->required();
+        app.add_option("b", options->b, "another one")->type_name("B")->required();
+        app.add_option("--corpus", options->corpus,
+                       "texts to measure on: a file, a folder, or - [random probes]")
+            ->type_name("F|DIR|-");
+        app.add_option("--field", options->field,
+                       "the member of .jsonl lines that holds the text [text]")
+            ->type_name("NAME");
+        app.add_option("--costliest", options->costliest, "words to list [10]")
+            ->type_name("N")
+            ->check(CLI::NonNegativeNumber);
+        return [options] { return compare(*options); };
+      }};
+}
+
+}  // namespace tessera::cli

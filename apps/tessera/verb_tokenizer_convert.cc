@@ -1,0 +1,58 @@
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "apps/tessera/verb.h"
+#include "tessera/tokenizer/convert.h"
+#include "tessera/tokenizer/model_tokenizer.h"
+
+namespace tessera::cli {
+namespace {
+
+struct ConvertOptions {
+  CommonOptions common;
+  std::string from, output;
+  int64_t probes = 20000;
+};
+
+int convert(const ConvertOptions& options) {
+  format_of(options.output);
+  std::string path = resolve_model(options.from);
+  const auto tokenizer = open_tokenizer(path);
+  if (std::filesystem::is_directory(path)) path += "/tokenizer.json";
+  convert_tokenizer(path, *tokenizer, options.output, options.probes);
+  if (options.common.json) {
+    put(fmt::format("{{\"tokens\":{},\"probes\":{}}}\n", tokenizer->vocabulary().size(),
+                    options.probes));
+  } else {
+    put(fmt::format("{}: {}; {} texts have the same ids and the same bytes back\n", options.output,
+                    tokenizer->summary(), options.probes));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Verb verb_tokenizer_convert() {
+  return {"tokenizer convert", "a vocabulary in another format, if that can express it",
+          [](CLI::App& app) {
+            auto options = std::make_shared<ConvertOptions>();
+            teach(app, "  tessera tokenizer convert model.gguf -o tokenizer.json");
+            add_json(app, options->common);
+            app.add_option("from", options->from, "a tokenizer file, or a model")
+                ->type_name("A")
+                ->required();
+            app.add_option("-o,--output", options->output,
+                           "the file to write; its end names the format: .json, .gguf, .model")
+                ->type_name("B")
+                ->required();
+            app.add_option("--probes", options->probes,
+                           "random texts of which ids and bytes must agree [20000]")
+                ->type_name("N")
+                ->check(CLI::PositiveNumber);
+            return [options] { return convert(*options); };
+          }};
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,63 @@
+// From one tokenizer format to another, where the other can express it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tessera/tokenizer/pipeline.h"
+#include "tessera/tokenizer/sentence_piece.h"
+#include "tessera/tokenizer/tokenizer.h"
+
+namespace tessera {
+
+// A byte-pair vocabulary as the formats between which we convert have it.
+struct PortableTokenizer {
+  struct Token {
+    std::string text;  // as GGUF and SentencePiece write it
+    PieceType type = PieceType::normal;
+    float score = 0;
+  };
+  // Merges of pieces in the byte alphabet; else merges follow from scores, spaces are U+2581.
+  bool byte_level = false;
+  std::vector<Token> tokens;                                // by id
+  std::vector<std::pair<std::string, std::string>> merges;  // byte-level only
+  std::vector<std::string> patterns;  // byte-level only: one after another, each isolates matches
+  bool ignore_merges = false;
+  bool dummy_prefix = true;            // not byte-level: a space in front of a text
+  std::vector<TokenId> before, after;  // of the template
+  std::optional<TokenId> bos, eos;
+  std::string where;                       // the file, for errors
+  const Vocabulary* vocabulary = nullptr;  // of the tokenizer it was read from
+};
+
+// Reads a tokenizer.json, `.model` or GGUF file; `tokenizer` is the same file, opened. Throws Error
+// naming what no other format has.
+PortableTokenizer read_portable(const std::string& path, const Tokenizer& tokenizer);
+
+// Formats that can be written.
+struct PortableFormat {
+  std::string_view name, suffix;
+  // Throws Error naming what the format cannot express.
+  void (*write)(const PortableTokenizer& tokenizer, const std::string& path);
+  std::shared_ptr<const Tokenizer> (*read)(const std::string& path);
+};
+const std::vector<PortableFormat>& portable_formats();
+// By the end of the file's name; throws Error that lists what there is.
+const PortableFormat& format_of(const std::string& path);
+
+// The first of the texts of which the two give other ids, or other bytes back.
+std::optional<std::string> first_difference(const Tokenizer& a, const Tokenizer& b,
+                                            const std::vector<std::string>& texts);
+
+// Writes the tokenizer in `path` to `target`. What was written is read back and compared with the
+// source on `probes` random texts before it gets its name; throws Error with the first text that
+// would differ, and leaves nothing behind.
+void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
+                       const std::string& target, int64_t probes = 20000);
+
+}  // namespace tessera

@@ -1,0 +1,138 @@
+// Oracle: the tokenizer that was converted.
+#include "tessera/tokenizer/convert.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "tessera/base/error.h"
+#include "tessera/tokenizer/compare.h"
+#include "tessera/tokenizer/probes.h"
+#include "tests/tokenizer/fixtures.h"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "tessera-convert-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::string write(const std::string& name, const fixtures::Json& json) const {
+    std::ofstream(path_ / name) << json.dump();
+    return *this / name;
+  }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(path_), {}));
+  }
+
+ private:
+  fs::path path_;
+};
+
+void expect_alike(const Tokenizer& a, const Tokenizer& b) {
+  const auto texts = probe_texts(a.vocabulary(), {.count = 3000, .seed = 99});
+  EXPECT_EQ(first_difference(a, b, texts), std::nullopt);
+}
+
+// Through each format and back.
+TEST(Convert, ByteLevelVocabulariesKeepTheirIds) {
+  Folder folder;
+  const std::string source = folder.write("a.json", fixtures::byte_level_json());
+  const auto tokenizer = read_tokenizer_json(source);
+  convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
+  const auto gguf = format_of("b.gguf").read(folder / "b.gguf");
+  expect_alike(*tokenizer, *gguf);
+  convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", 2000);
+  expect_alike(*tokenizer, *read_tokenizer_json(folder / "c.json"));
+}
+
+TEST(Convert, ScoredVocabulariesKeepTheirIds) {
+  Folder folder;
+  auto json = fixtures::byte_fallback_json();
+  json["post_processor"] = nullptr;
+  const std::string source = folder.write("a.json", json);
+  const auto tokenizer = read_tokenizer_json(source);
+  convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
+  const auto gguf = format_of("b.gguf").read(folder / "b.gguf");
+  expect_alike(*tokenizer, *gguf);
+  convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", 2000);
+  expect_alike(*tokenizer, *read_tokenizer_json(folder / "c.json"));
+}
+
+TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
+  Folder folder;
+  const auto refused = [&](const fixtures::Json& json, const std::string& target,
+                           const std::string& reason) {
+    const std::string source = folder.write("a.json", json);
+    const auto tokenizer = read_tokenizer_json(source);
+    try {
+      convert_tokenizer(source, *tokenizer, folder / target, 2000);
+      ADD_FAILURE() << reason;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(reason), std::string::npos) << e.what();
+    }
+    EXPECT_EQ(folder.files(), 1U);
+  };
+  auto json = fixtures::byte_level_json();
+  refused(json, "b.model", "no byte-level vocabularies");
+  refused(json, "b.bin", ".json, .gguf, .model");
+  json["normalizer"] = {{"type", "NFC"}};
+  refused(json, "b.gguf", "a normaliser");
+  json = fixtures::byte_level_json();
+  json["pre_tokenizer"] = {{"type", "Sequence"},
+                           {"pretokenizers",
+                            {{{"type", "Split"},
+                              {"pattern", {{"Regex", "x+|[^x]+"}}},
+                              {"behavior", "Isolated"},
+                              {"invert", false}},
+                             {{"type", "ByteLevel"},
+                              {"add_prefix_space", false},
+                              {"trim_offsets", true},
+                              {"use_regex", false}}}}};
+  refused(json, "b.gguf", "no name for this way");
+  refused(fixtures::word_piece_json(), "b.gguf", "no BPE");
+  // Scores join whatever is a piece together; this file has the piece but not the merge.
+  json = fixtures::byte_fallback_json();
+  json["post_processor"] = nullptr;
+  json["model"]["merges"].insert(json["model"]["merges"].begin(), "o r");
+  json["model"]["vocab"]["or"] = json["model"]["vocab"].size();
+  json["model"]["vocab"]["hor"] = json["model"]["vocab"].size();
+  refused(json, "b.gguf", "treat this text otherwise");
+}
+
+TEST(Compare, SaysWhatTwoVocabulariesShare) {
+  const auto a = fixtures::parse(fixtures::byte_level_json());
+  auto json = fixtures::byte_level_json();
+  json["model"]["merges"].erase(3);  // hello is no token any more
+  json["model"]["merges"].erase(3);
+  const auto b = fixtures::parse(json);
+  TokenizerComparer same(a, a), other(a, b);
+  for (TokenizerComparer* comparer : {&same, &other}) comparer->add("well hello hello \xFF w");
+  const auto equal = same.finish();
+  EXPECT_TRUE(equal.same_vocabulary && equal.same_ids && equal.a.round_trips);
+  EXPECT_EQ(equal.a.shared_tokens, equal.a.tokens);
+  const auto differs = other.finish(1);
+  EXPECT_TRUE(differs.same_vocabulary);
+  EXPECT_FALSE(differs.same_ids);
+  EXPECT_EQ(differs.first_difference, "well hello hello \xFF w");
+  EXPECT_EQ(differs.b.tokens, differs.a.tokens + 4);  // each " hello" is " ", "hell", "o"
+  ASSERT_EQ(differs.b.costliest.size(), 1U);
+  EXPECT_EQ(differs.b.costliest[0].word, "hello");
+  EXPECT_EQ(differs.b.costliest[0].times, 2);
+  EXPECT_EQ(differs.b.costliest[0].tokens, 3);
+  const auto words = fixtures::parse(fixtures::word_piece_json());
+  TokenizerComparer lossy(a, words);
+  lossy.add("hello world");
+  lossy.add("hello  world");
+  EXPECT_EQ(lossy.finish().b.first_lost, 11 + 6);
+}
+
+}  // namespace
+}  // namespace tessera
