@@ -10,11 +10,16 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
-set(TESSERA_ENGINE_ROOMS base kernels files text tokenizer network context decode use eval)
+set(TESSERA_ENGINE_ROOMS base kernels files text tokenizer network context decode use eval bindings)
+set(TESSERA_TEXT_ROOMS base kernels files text tokenizer)
 set(engine_sources)
+set(text_sources)
 foreach(room ${TESSERA_ENGINE_ROOMS})
   file(GLOB_RECURSE room_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tessera/${room}/*.cc)
   list(APPEND engine_sources ${room_sources})
+  if(room IN_LIST TESSERA_TEXT_ROOMS)
+    list(APPEND text_sources ${room_sources})
+  endif()
 endforeach()
 tessera_guest_tables(guest_sources ${PROJECT_BINARY_DIR}/generated)
 
@@ -28,10 +33,14 @@ configure_file(${PROJECT_SOURCE_DIR}/tessera/base/version.cc.in
 
 # The objects without the guests' tables, from which a library with more guests can be linked (examples/guest).
 add_library(tessera_objects OBJECT ${engine_sources} ${PROJECT_BINARY_DIR}/generated/version.cc)
-target_include_directories(tessera_objects PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(tessera_objects PUBLIC tessera_flags fmt::fmt simdjson::simdjson
-                      nlohmann_json::nlohmann_json PkgConfig::PCRE2 PkgConfig::ZSTD PkgConfig::ZLIB
-                      Threads::Threads)
+# What turns text into tokens and back, alone and static, for who asks for it (python/).
+add_library(tessera_text STATIC EXCLUDE_FROM_ALL ${text_sources} ${PROJECT_BINARY_DIR}/generated/version.cc)
+foreach(target tessera_objects tessera_text)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${target} PUBLIC tessera_flags fmt::fmt simdjson::simdjson
+                        nlohmann_json::nlohmann_json PkgConfig::PCRE2 PkgConfig::ZSTD PkgConfig::ZLIB
+                        Threads::Threads)
+endforeach()
 
 add_library(tessera SHARED ${guest_sources})
 add_library(tessera::tessera ALIAS tessera)
@@ -44,10 +53,10 @@ set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${
 # One file a processor level: compiled for that level, entered only after a check at run time.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx2.cc PROPERTIES
-    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi2")
+    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt")
   # g++ 12 warns about its own intrinsics headers (GCC bug 105593).
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx512.cc PROPERTIES
-    COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi2;-mprefer-vector-width=512;-Wno-maybe-uninitialized;-Wno-uninitialized")
+    COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt;-mprefer-vector-width=512;-Wno-maybe-uninitialized;-Wno-uninitialized")
 endif()
 if(TESSERA_SANITIZE)
   # Unrolled loops with a check at each access take minutes to optimise and no less time to run.

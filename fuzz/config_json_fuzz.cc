@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "fuzz/refusal.h"
 #include "tessera/base/error.h"
 #include "tessera/files/assemble.h"
 #include "tessera/files/config.h"
@@ -21,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         const tessera::PartShape shape = tessera::shape_of(d, part, last);
         if (shape.rows < 0 || shape.columns < 0) __builtin_trap();
       }
-    } catch (const tessera::Error&) {
+    } catch (const tessera::Error& error) {
+      tessera::fuzz::expect_one_line(error);
     }
   }
   return 0;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "fuzz/refusal.h"
 #include "tessera/base/error.h"
 #include "tessera/files/assemble.h"
 #include "tessera/files/gguf_model.h"
@@ -14,7 +15,8 @@ void ask_for_everything(const tessera::GgufFile& file) {
     auto ask = [&key = key](auto get) {
       try {
         get(key);
-      } catch (const tessera::Error&) {
+      } catch (const tessera::Error& error) {
+        tessera::fuzz::expect_one_line(error);
       }
     };
     ask([&](std::string_view k) { file.integer(k); });
@@ -51,7 +53,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         std::span(reinterpret_cast<const std::byte*>(data), size), "fuzz.gguf");
     ask_for_everything(*file);
     read_weights(tessera::open_gguf_model(file, {}));
-  } catch (const tessera::Error&) {
+  } catch (const tessera::Error& error) {
+    tessera::fuzz::expect_one_line(error);
   }
   return 0;
 }

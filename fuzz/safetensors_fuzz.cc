@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fuzz/refusal.h"
 #include "tessera/base/error.h"
 #include "tessera/files/safetensors.h"
 
@@ -14,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (!t.data.empty()) seen = t.data.front() ^ t.data.back();
     }
     (void)seen;
-  } catch (const tessera::Error&) {
+  } catch (const tessera::Error& error) {
+    tessera::fuzz::expect_one_line(error);
   }
   return 0;
 }

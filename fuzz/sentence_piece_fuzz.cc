@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fuzz/refusal.h"
 #include "tessera/base/error.h"
 #include "tessera/tokenizer/sentence_piece.h"
 
@@ -10,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto tokenizer =
         tessera::parse_sentence_piece({reinterpret_cast<const char*>(data), size}, "fuzz.model");
     (void)tokenizer->encode("a text of words, <s> and \xFF bytes");
-  } catch (const tessera::Error&) {
+  } catch (const tessera::Error& error) {
+    tessera::fuzz::expect_one_line(error);
   }
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fuzz/refusal.h"
 #include "tessera/base/error.h"
 #include "tessera/text/template.h"
 
@@ -26,7 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (r.begin < end || r.end <= r.begin || r.end > text.size()) __builtin_trap();
       end = r.end;
     }
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    fuzz::expect_one_line(error);
   }
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fuzz/refusal.h"
 #include "tessera/base/error.h"
 #include "tessera/tokenizer/tokenizer.h"
 
@@ -16,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       tokenizer->decode(found.ids);
       tokenizer->decode(found.ids, false);
     }
-  } catch (const tessera::Error&) {
+  } catch (const tessera::Error& error) {
+    tessera::fuzz::expect_one_line(error);
   }
   return 0;
 }

@@ -19,7 +19,7 @@ for option in "$@"; do
   case $option in
     --tests) packages+=(libgtest-dev) assets+=(minilm) ;;
     --workshop) packages+=(libgomp1) assets+=(torch) ;;
-    --peers) packages+=(python3-venv) assets+=(torch-wheel) peers=1 ;;
+    --peers) packages+=(python3-venv python3-dev) assets+=(torch-wheel) peers=1 ;;
     --checks) packages+=(clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19) ;;
     *) sed -n '2,/^set /s/^# \?//p' "$0" >&2; exit 2 ;;
   esac

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 base=${CI_BASE:-HEAD~1}
 git rev-parse -q --verify "$base^{commit}" >/dev/null || { echo "tidy: no commit $base to compare with" >&2; exit 0; }
-mapfile -t changed < <(git diff --name-only --diff-filter=d "$base" -- 'tessera/*.cc' 'tessera/*.h' 'apps/*.cc' 'apps/*.h' 'fuzz/*.cc')
+mapfile -t changed < <(git diff --name-only --diff-filter=d "$base" -- 'tessera/*.cc' 'tessera/*.h' 'apps/*.cc' 'apps/*.h' 'fuzz/*.cc' 'tests/*.cc' 'examples/*.cc')
 files=()
 for file in "${changed[@]}"; do
   source=${file%.*}.cc

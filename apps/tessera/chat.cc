@@ -1,5 +1,8 @@
 #include "apps/tessera/chat.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "tessera/base/error.h"
 
 namespace tessera::cli {
@@ -32,7 +35,7 @@ Conversation::Conversation(const Session& session, const std::vector<std::string
     : session_(session),
       template_(required_template(session), session.files.path + ": chat template"),
       special_in_text_(special_in_text) {
-  for (const std::string& a : arguments) arguments_.push_back(argument(a));
+  std::ranges::transform(arguments, std::back_inserter(arguments_), argument);
 }
 
 void Conversation::say(const std::string& role, const std::string& text) {
@@ -46,6 +49,7 @@ void Conversation::truncate(size_t count) {
 
 Prompt Conversation::prompt() const {
   std::vector<Value> messages;
+  messages.reserve(messages_.size());
   for (const auto& [role, text] : messages_) {
     messages.push_back(Value::map({{Value::string("role"), Value::string(role)},
                                    {Value::string("content"), Value::string(text, true)}}));
@@ -57,6 +61,7 @@ Prompt Conversation::prompt() const {
   chat.eos_token = session_.files.eos_token;
   const MarkedText rendered = render_chat(template_, chat);
   std::vector<ByteSpan> content;
+  content.reserve(rendered.content.size());
   for (const TextRange& r : rendered.content) {
     content.push_back({static_cast<int64_t>(r.begin), static_cast<int64_t>(r.end)});
   }

@@ -60,6 +60,16 @@ void add_tokenizer(CLI::App& app, CommonOptions& options) {
       ->type_name("FILE");
 }
 
+void add_ctx(CLI::App& app, CommonOptions& options) {
+  app.add_option(
+         "--ctx", options.ctx,
+         "tokens that a text may have, answer included; a model with factors for long texts "
+         "uses them when N asks for it [the trained window, of such a model the original "
+         "one]")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 31));
+}
+
 void add_threads(CLI::App& app, CommonOptions& options) {
   app.add_option("-j,--threads", options.threads, "worker threads [what this machine allows]")
       ->type_name("N")
@@ -87,14 +97,6 @@ int64_t available_threads() {
       sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
   int64_t allowed = cgroup_cpus();
   return std::max<int64_t>(1, allowed > 0 ? std::min(cpus, allowed) : cpus);
-}
-
-std::string read_standard_input() {
-  std::string text;
-  char buffer[1 << 16];
-  while (size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) text.append(buffer, n);
-  if (std::ferror(stdin)) throw Error("standard input", "cannot be read");
-  return text;
 }
 
 std::optional<std::string> read_line(const std::string& prompt) {

@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 
 #include "tessera/base/error.h"
-#include "tessera/base/mapped_file.h"
 #include "tessera/base/pool.h"
 
 namespace tessera::cli {
@@ -28,6 +27,12 @@ std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
   return tokenizer;
 }
 
+EngineOptions engine_options(const CommonOptions& options) {
+  EngineOptions engine;
+  engine.context = options.ctx;
+  return engine;
+}
+
 void use_threads(const CommonOptions& options) {
   Pool::instance().set_threads(options.threads > 0 ? options.threads : available_threads());
 }
@@ -37,13 +42,9 @@ Session open_session(const CommonOptions& options, const std::string& context_po
   use_threads(options);
   s.files = open_files(options);
   s.tokenizer = tokenizer_for(options, s.files);
-  s.model = std::make_unique<LanguageModel>(load_network(s.files), context_policy);
+  s.model = std::make_unique<LanguageModel>(load_network(s.files, engine_options(options)),
+                                            context_policy);
   return s;
-}
-
-std::string read_text(const std::string& path) {
-  if (path.empty() || path == "-") return read_standard_input();
-  return std::string(MappedFile(path).text());
 }
 
 int64_t peak_memory() {

@@ -1,13 +1,13 @@
-// A model opened for a verb: files, tokenizer and network, and the texts a verb reads.
+// A model opened for a verb: files, tokenizer and network, ready for a verb.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/files/model.h"
 #include "tessera/network/language_model.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 #include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera::cli {
@@ -30,11 +30,11 @@ struct Session {
 // Opens a decoder with the pool's threads set.
 Session open_session(const CommonOptions& options, const std::string& context_policy);
 
+// How the engine is asked to serve: --ctx.
+EngineOptions engine_options(const CommonOptions& options);
+
 // Sets the pool's threads as -j asks.
 void use_threads(const CommonOptions& options);
-
-// A file's bytes, or standard input for "-" and "".
-std::string read_text(const std::string& path);
 
 // Peak resident size of this process in bytes.
 int64_t peak_memory();

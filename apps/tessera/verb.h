@@ -31,6 +31,7 @@ struct CommonOptions {
   std::string model;                      // -m, --model; "" means $TESSERA_MODEL, else the default
   std::vector<std::string> assume_inert;  // --assume-inert
   std::string tokenizer;                  // --tokenizer; "" means the model's own
+  int64_t ctx = 0;                        // --ctx; 0 means what the model serves by itself
   int64_t threads = 0;                    // -j, --threads; 0 means what affinity and cgroup allow
   bool json = false;                      // --json
 };
@@ -51,6 +52,7 @@ const std::vector<Verb>& verbs();
 void add_model(CLI::App& app, CommonOptions& options);
 void add_reference(CLI::App& app, CommonOptions& options);
 void add_tokenizer(CLI::App& app, CommonOptions& options);
+void add_ctx(CLI::App& app, CommonOptions& options);
 void add_threads(CLI::App& app, CommonOptions& options);
 void add_json(CLI::App& app, CommonOptions& options);
 // Puts one real example with what it prints at the top of the verb's help.
@@ -62,8 +64,6 @@ std::string model_reference(const CommonOptions& options);
 int64_t available_threads();
 // "tessera 0.1.0 (commit), avx512": version, commit and the processor level in use.
 std::string version_text();
-// All of standard input.
-std::string read_standard_input();
 // A line of a terminal without its end; std::nullopt at the end of input. Ctrl-C drops what was
 // typed and asks again with `prompt`; pressed twice in a row it ends the program.
 std::optional<std::string> read_line(const std::string& prompt);

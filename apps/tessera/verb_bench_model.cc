@@ -30,9 +30,10 @@ struct Rates {
 
 Rates run_round(LanguageModel& model, const BenchOptions& o) {
   const int64_t vocabulary = model.vocabulary_size();
-  std::vector<int32_t> prompt;
-  for (int64_t i = 0; i < o.prompt_tokens; ++i)
-    prompt.push_back(static_cast<int32_t>(i * 7919 % vocabulary));
+  std::vector<int32_t> prompt(static_cast<size_t>(o.prompt_tokens));
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    prompt[i] = static_cast<int32_t>(static_cast<int64_t>(i) * 7919 % vocabulary);
+  }
   std::vector<float> logits(static_cast<size_t>(vocabulary));
   auto past = model.new_past();
   auto run = [&](std::span<const int32_t> ids) {
@@ -60,7 +61,10 @@ int bench(const BenchOptions& o) {
     throw Error("tessera bench model",
                 fmt::format("{} + {} tokens do not fit the context of {}", o.prompt_tokens,
                             o.tokens, s.model->context()),
-                "Ask for fewer.");
+                s.model->trained_context() > s.model->context()
+                    ? fmt::format("Ask for fewer, or open it for more: --ctx {}.",
+                                  std::min(o.prompt_tokens + o.tokens, s.model->trained_context()))
+                    : "Ask for fewer.");
   }
   Rates best;
   for (int64_t i = 0; i < o.rounds; ++i) {
@@ -102,6 +106,7 @@ Verb verb_bench_model() {
             app.add_option("--rounds", o->rounds, "rounds, the best of which counts [3]")
                 ->check(CLI::PositiveNumber);
             app.add_option("--context", o->context, "what each token sees [full]");
+            add_ctx(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return bench(*o); };

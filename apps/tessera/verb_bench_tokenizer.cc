@@ -1,14 +1,16 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
-#include "tessera/base/mapped_file.h"
+#include "tessera/base/pool.h"
+#include "tessera/text/corpus.h"
 #include "tessera/tokenizer/id_buffer.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 namespace tessera::cli {
 namespace {
@@ -25,21 +27,59 @@ double seconds_of(const auto& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+// Documents of a megabyte that end at line ends, as far as there are any.
+std::vector<std::string_view> cut(std::string_view text) {
+  constexpr size_t kDocument = 1'000'000;
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    size_t size = std::min(kDocument, text.size());
+    if (size < text.size()) {
+      const size_t line = text.rfind('\n', size - 1);
+      if (line != std::string_view::npos && line > 0) size = line + 1;
+    }
+    out.push_back(text.substr(0, size));
+    text.remove_prefix(size);
+  }
+  return out;
+}
+
+// Nanoseconds that the text's first 80 bytes take, over and over.
+double short_text_ns(const Tokenizer& tokenizer, std::string_view text) {
+  constexpr int kTimes = 100'000;
+  const std::string_view part = text.substr(0, 80);
+  IdBuffer ids;
+  const double seconds = seconds_of([&] {
+    for (int i = 0; i < kTimes; ++i) {
+      ids.clear();
+      tokenizer.encode_ids(part, {.add_template = false}, ids);
+    }
+  });
+  return seconds / kTimes * 1e9;
+}
+
 int bench(const BenchTokenizerOptions& options) {
-  MappedFile file(options.file);
-  std::string text(file.text());
+  const std::string text = read_text(options.file);
   if (text.empty())
     throw Error(options.file, "is empty", "Name a file with some megabytes of text.");
   const std::string reference =
       options.common.tokenizer.empty() ? model_reference(options.common) : options.common.tokenizer;
   std::shared_ptr<const Tokenizer> tokenizer;
   double load = seconds_of([&] { tokenizer = open_tokenizer(reference); });
-  size_t tokens = 0;
-  IdBuffer ids;
-  auto pass = [&] {
-    ids.clear();
-    tokenizer->encode_ids(text, {.add_template = false}, ids);
-    tokens = ids.size();
+  const std::vector<std::string_view> documents = cut(text);
+  Pool& pool = Pool::instance();
+  pool.set_threads(options.common.threads > 0 ? options.common.threads : available_threads());
+  std::vector<IdBuffer> ids(static_cast<size_t>(pool.threads()));
+  std::atomic<size_t> tokens = 0;
+  const auto pass = [&] {
+    tokens = 0;
+    pool.run([&](int64_t thread, Team& team) {
+      IdBuffer& mine = ids[static_cast<size_t>(thread)];
+      for (int64_t i = 0; (i = team.claim(0)) < static_cast<int64_t>(documents.size());) {
+        mine.clear();
+        tokenizer->encode_ids(documents[static_cast<size_t>(i)], {.add_template = false}, mine);
+        tokens += mine.size();
+      }
+    });
   };
   double first = seconds_of(pass);
   double best = first;
@@ -47,19 +87,23 @@ int bench(const BenchTokenizerOptions& options) {
     double again = seconds_of(pass);
     best = i == 0 ? again : std::min(best, again);
   }
+  const double short_ns = short_text_ns(*tokenizer, text);
   auto rate = [&](double seconds) { return static_cast<double>(text.size()) / 1e6 / seconds; };
   if (options.common.json) {
     fmt::print(
-        "{{\"mb_per_s_first\":{:.3f},\"mb_per_s\":{:.3f},\"tokens\":{},\"load_seconds\":{:.4f}}}\n",
-        rate(first), rate(best), tokens, load);
+        "{{\"mb_per_s_first\":{:.3f},\"mb_per_s\":{:.3f},\"tokens\":{},\"load_seconds\":{:.4f},"
+        "\"short_text_ns\":{:.0f}}}\n",
+        rate(first), rate(best), tokens.load(), load, short_ns);
     return kDone;
   }
   fmt::print("{}\n", tokenizer->summary());
   fmt::print("first pass   {:8.1f} MB/s\nlater passes {:8.1f} MB/s (best of {})\n", rate(first),
              rate(best), options.passes);
-  fmt::print("tokens       {:8} ({:.2f} bytes each)\nloading      {:8.3f} s\n", tokens,
-             static_cast<double>(text.size()) / static_cast<double>(std::max<size_t>(tokens, 1)),
-             load);
+  const size_t total = tokens;
+  fmt::print(
+      "tokens       {:8} ({:.2f} bytes each)\nloading      {:8.3f} s\n80 bytes     {:8.0f} ns\n",
+      total, static_cast<double>(text.size()) / static_cast<double>(std::max<size_t>(total, 1)),
+      load, short_ns);
   return kDone;
 }
 

@@ -8,6 +8,7 @@
 
 #include "apps/tessera/session.h"
 #include "tessera/base/error.h"
+#include "tessera/text/corpus.h"
 
 namespace tessera::cli {
 namespace {
@@ -20,14 +21,10 @@ struct EmbedOptions {
 };
 
 std::vector<std::string> texts_of(const EmbedOptions& o) {
-  const std::string all = o.text ? *o.text : read_text(o.file);
+  const std::string all = o.text ? *o.text : read_text(o.file.empty() ? "-" : o.file);
   if (!o.lines) return {all};
   std::vector<std::string> out;
-  for (size_t at = 0; at < all.size();) {
-    size_t end = std::min(all.find('\n', at), all.size());
-    out.push_back(all.substr(at, end - at));
-    at = end + 1;
-  }
+  each_line(all, [&](std::string_view line) { out.emplace_back(line); });
   return out;
 }
 
@@ -41,10 +38,9 @@ int embed(EmbedOptions o) {
   use_threads(o.common);
   const ModelFiles files = open_files(o.common);
   const auto tokenizer = tokenizer_for(o.common, files);
-  const auto network = load_network(files);
-  const int64_t longest = files.longest_text > 0
-                              ? std::min(files.longest_text, files.description.context)
-                              : files.description.context;
+  const auto network = load_network(files, engine_options(o.common));
+  const int64_t context = network->description().context;
+  const int64_t longest = files.longest_text > 0 ? std::min(files.longest_text, context) : context;
   EncodeOptions encode;
   encode.special_in_text = o.special_in_text;
   if (o.truncate) encode.longest = longest;
@@ -82,6 +78,7 @@ Verb verb_embed() {
                          "control tokens in the text become control tokens");
             add_model(app, o->common);
             add_tokenizer(app, o->common);
+            add_ctx(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return embed(*o); };

@@ -178,7 +178,13 @@ void print_table(const ModelFiles& model, const MemoryPlan& plan) {
     line("pooling",
          fmt::format("{}{}", spelling(d.pooling), d.pooled_normalised ? ", normalised" : ""));
   }
-  line("context", fmt::format("{} tokens", grouped(d.context)));
+  const RopeScaling& scaling = d.rope_scaling;
+  const bool two_windows =
+      scaling.kind == ScalingKind::longrope && scaling.original_context < d.context;
+  line("context", fmt::format("{} tokens{}", grouped(d.context),
+                              two_windows ? fmt::format(", without --ctx {}",
+                                                        grouped(scaling.original_context))
+                                          : ""));
   line("tokenizer", tokenizer_text(model));
   if (!model.chat_template.empty()) line("chat", "has a template");
   const char* label = "tensors";
@@ -230,7 +236,7 @@ Verb verb_inspect() {
                            "org/name [$TESSERA_MODEL, else smollm2]")
                 ->type_name("REF");
             add_model(app, options->common);
-            app.add_option("--context", options->context,
+            app.add_option("--context,--ctx", options->context,
                            "tokens to plan memory for [the trained context]")
                 ->type_name("N")
                 ->check(CLI::Range(int64_t{1}, int64_t{1} << 31));

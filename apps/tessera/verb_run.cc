@@ -15,6 +15,7 @@
 #include "tessera/base/spec.h"
 #include "tessera/decode/generate.h"
 #include "tessera/network/policy.h"
+#include "tessera/text/corpus.h"
 
 namespace tessera::cli {
 namespace {
@@ -277,7 +278,7 @@ int run_verb(const RunOptions& o) {
     }
     return Runner(o).chat();
   }
-  const std::string text = o.prompt_given ? o.prompt : read_standard_input();
+  const std::string text = o.prompt_given ? o.prompt : read_text("-");
   if (text.empty()) throw Error("prompt", "it is empty", "Give a text to answer.");
   return Runner(o).once(text);
 }
@@ -318,6 +319,7 @@ Verb verb_run() {
         app.add_option("--context", o->context,
                        "what each token sees [full]; more: tessera list context")
             ->type_name("SPEC");
+        add_ctx(app, o->common);
         app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
             ->type_name("N");
         app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")->type_name("S");

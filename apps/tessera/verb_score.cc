@@ -10,6 +10,7 @@
 #include "tessera/base/error.h"
 #include "tessera/eval/score.h"
 #include "tessera/network/policy.h"
+#include "tessera/text/corpus.h"
 
 namespace tessera::cli {
 namespace {
@@ -39,7 +40,7 @@ int run_score(const ScoreVerb& o) {
     throw WrongCommand("--context " + o.context, "scores nothing without --prefill",
                        "A policy shows when tokens are decoded one by one: add --prefill N.");
   }
-  const std::string text = read_text(o.file);
+  const std::string text = read_text(o.file.empty() ? "-" : o.file);
   Session s = open_session(o.common, o.context);
   EncodeOptions encode;
   encode.add_template = false;
@@ -106,6 +107,7 @@ Verb verb_score() {
             ->check(CLI::NonNegativeNumber);
         app.add_option("--context", o->context,
                        "what each token sees [full]; more: tessera list context");
+        add_ctx(app, o->common);
         app.add_flag("--logprobs", o->logprobs, "one JSON line a token before the result");
         app.add_flag("--special-in-text", o->special_in_text,
                      "control tokens in the text become control tokens");

@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "apps/tessera/tokenizer_source.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
 #include "tessera/text/corpus.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 namespace tessera::cli {
 namespace {

@@ -1,10 +1,12 @@
 """Encodes a file with gigatoken, in pieces of 1 MB as its authors do: usage gigatoken_peer.py TOKENIZER.json FILE."""
 import json
+import os
 import sys
 import time
 
 import gigatoken
 
+threads = int(os.environ.get("RAYON_NUM_THREADS", "1"))
 vocabulary, path = sys.argv[1:3]
 text = open(path, encoding="utf-8", errors="replace").read()
 description = open(vocabulary, "rb").read()
@@ -17,7 +19,10 @@ loaded = time.perf_counter() - started
 
 def encode():
     begin = time.perf_counter()
-    tokens = sum(len(tokenizer.encode(piece)) for piece in pieces)
+    if threads == 1:
+        tokens = sum(len(tokenizer.encode(piece)) for piece in pieces)
+    else:
+        tokens = sum(len(ids) for ids in tokenizer.encode_batch(pieces))
     return time.perf_counter() - begin, tokens
 
 

@@ -158,8 +158,9 @@ void SpecReader::operator()(std::string_view key, std::string& value, std::strin
 void SpecReader::finish() const {
   for (const auto& [key, value] : spec_.options) {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-    std::string has = known_.empty() ? "it has no options" : "it has " + join(known_);
-    throw Error(spec_.text(), "no option \"" + key + "\"; " + has, did_you_mean(key, known_));
+    std::string fault = "no option \"";
+    fault.append(key).append("\"; it has ").append(known_.empty() ? "no options" : join(known_));
+    throw Error(spec_.text(), fault, did_you_mean(key, known_));
   }
 }
 

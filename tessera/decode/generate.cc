@@ -29,6 +29,15 @@ void check_prompt(const std::vector<TokenId>& prompt, int64_t vocabulary) {
   }
 }
 
+std::string too_long_remedy(const CausalModel& model, int64_t needed) {
+  const int64_t trained = model.trained_context();
+  std::string out = needed <= trained
+                        ? "The model was trained for " + std::to_string(trained) + ": --ctx " +
+                              std::to_string(trained) + " opens it for them. Or shorten the prompt"
+                        : "Shorten it, take a model with a longer context";
+  return out += ", or name a policy that serves longer inputs (`tessera list context`).";
+}
+
 // Tokens that may be generated.
 int64_t room(const CausalModel& model, size_t prompt, const GenerateOptions& options) {
   int64_t most = options.max_tokens > 0 ? options.max_tokens : std::numeric_limits<int64_t>::max();
@@ -40,8 +49,7 @@ int64_t room(const CausalModel& model, size_t prompt, const GenerateOptions& opt
                 "its " + std::to_string(prompt) + " tokens and one for an answer need " +
                     std::to_string(needed) + " positions; the context has " +
                     std::to_string(context),
-                "Shorten it, take a model with a longer context, or name a policy that serves "
-                "longer inputs (`tessera list context`).");
+                too_long_remedy(model, needed));
   }
   return std::min(most, context - static_cast<int64_t>(prompt));
 }

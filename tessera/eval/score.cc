@@ -79,7 +79,10 @@ Score score(CausalModel& model, std::span<const int32_t> ids, const ScoreOptions
       throw Error("--prefill",
                   "the text has " + std::to_string(n) + " tokens, the context holds " +
                       std::to_string(model.context()),
-                  "Shorten the text, or name a --context policy that serves any length.");
+                  n <= model.trained_context()
+                      ? "The model was trained for " + std::to_string(model.trained_context()) +
+                            ": --ctx " + std::to_string(n) + " opens it for them."
+                      : "Shorten the text, or name a --context policy that serves any length.");
     }
     auto past = model.new_past();
     const int64_t prefill = std::min(options.prefill, n);
@@ -96,7 +99,10 @@ Score score(CausalModel& model, std::span<const int32_t> ids, const ScoreOptions
     throw Error("--window",
                 "is " + std::to_string(window) + "; the model's context is " +
                     std::to_string(model.context()),
-                "Give 2 to " + std::to_string(model.context()) + ".");
+                window >= 2 && window <= model.trained_context()
+                    ? "The model was trained for more: --ctx " + std::to_string(window) +
+                          " opens it for them."
+                    : "Give 2 to " + std::to_string(model.context()) + ".");
   }
   if (stride >= window) {
     throw Error("--stride",

@@ -204,9 +204,9 @@ void describe_gemma3(const Config& c, ModelDescription& d) {
                [&](int64_t i) { return (i + 1) % every != 0; });
 
   double local = c.number("rope_local_base_freq").value_or(10000);
-  auto parameters = c.object("rope_parameters");
-  if (parameters && parameters->is_object("full_attention")) {
-    auto full = *parameters->object("full_attention");
+  const auto parameters = c.object("rope_parameters");
+  const bool by_kind = parameters && parameters->is_object("full_attention");
+  if (auto full = by_kind ? parameters->object("full_attention") : std::nullopt) {
     auto sliding = parameters->object("sliding_attention").value_or(Config::empty(c.where()));
     if (sliding.string("rope_type").value_or("default") != "default") {
       sliding.refuse("rope_type", "scales the local layers, which Tessera does not serve");
@@ -216,7 +216,7 @@ void describe_gemma3(const Config& c, ModelDescription& d) {
     ModelDescription global = d;
     global.layer.resize(1);
     global.position = PositionKind::rope;
-    read_rope_object(full, global, 1000000);
+    read_rope_object(*full, global, 1000000);
     d.position = PositionKind::rope;
     d.rotary_width = global.rotary_width;
     d.rope_scaling = global.rope_scaling;

@@ -104,7 +104,7 @@ void GgufFile::read_part(std::span<const std::byte> bytes, const std::string& na
 }
 
 void GgufFile::read_split(const std::string& path) {
-  int64_t count = *integer("split.count");
+  int64_t count = integer("split.count").value_or(1);
   int64_t number = integer("split.no").value_or(0);
   if (count > kMostParts || number < 0 || number >= count) {
     throw Error(path + ": split.no", "is " + std::to_string(number) + " of " +

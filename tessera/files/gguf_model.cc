@@ -431,8 +431,8 @@ GgufModel open_gguf_model(std::shared_ptr<const GgufFile> file,
   const bool experts = out.description.experts > 0;
   const Family& family = find_family(experts ? "mixtral" : a.family, file->path());
   if (experts) out.description.family = family.name;
-  out.checkpoint =
-      assemble(out.description, family, out.tensors, std::make_shared<GgufTensors>(file), options);
+  out.checkpoint = assemble(out.description, family, out.tensors,
+                            std::make_shared<GgufTensors>(std::move(file)), options);
   return out;
 }
 

@@ -48,9 +48,9 @@ void read_generation(const Config& c, GenerationSettings& settings) {
 
 // A token is a string or an object with its content.
 std::string token_text(const Config& c, std::string_view key) {
-  if (c.is_string(key)) return *c.string(key);
-  if (c.is_object(key)) return c.object(key)->string("content").value_or("");
-  return "";
+  if (c.is_string(key)) return c.string(key).value_or("");
+  const auto object = c.is_object(key) ? c.object(key) : std::nullopt;
+  return object ? object->string("content").value_or("") : "";
 }
 
 void read_tokenizer_files(const fs::path& folder, ModelFiles& out) {
@@ -60,7 +60,7 @@ void read_tokenizer_files(const fs::path& folder, ModelFiles& out) {
     out.bos_token = token_text(c, "bos_token");
     out.eos_token = token_text(c, "eos_token");
     if (c.is_string("chat_template")) {
-      out.chat_template = *c.string("chat_template");
+      out.chat_template = c.string("chat_template").value_or("");
     } else {
       // A list of named templates; "default" is the one for plain conversations.
       for (const Config& item :
@@ -106,7 +106,7 @@ fs::path weights_of(const fs::path& folder) {
 // Gemma 3 with eyes wraps the language model's settings.
 Config language_part(const Config& config) {
   if (config.string("model_type") == "gemma3" && config.is_object("text_config")) {
-    return *config.object("text_config");
+    return config.object("text_config").value_or(config);
   }
   return config;
 }

@@ -140,6 +140,7 @@ std::string resolve_model(const std::string& reference) {
     what += "; there are " + list_of(models);
   }
   std::vector<std::string> names;
+  names.reserve(models.size());
   for (const auto& m : models) names.push_back(m.name);
   std::string hint = did_you_mean(reference, names);
   throw Error("model " + shown(reference), what,

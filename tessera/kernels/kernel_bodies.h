@@ -10,6 +10,7 @@
 #include "tessera/kernels/half.h"
 #include "tessera/kernels/kernels.h"
 #include "tessera/kernels/text_bodies.h"
+#include "tessera/kernels/unit_bodies.h"
 
 namespace tessera {
 namespace {
@@ -584,8 +585,9 @@ void merge(float* maximum, float* total, float* weighted, float chunk_maximum, f
 }
 
 constexpr Kernels table() {
-  return {kLevelName, linear,  quantise, rms_norm, layer_norm,  activate,   gate,      add_scaled,
-          softcap,    softmax, attend,   merge,    ascii_masks, wide_masks, pair_masks};
+  return {kLevelName,  linear,     quantise,   rms_norm,  layer_norm, activate,
+          gate,        add_scaled, softcap,    softmax,   attend,     merge,
+          ascii_masks, wide_masks, pair_masks, positions, sort_units, find_units};
 }
 
 }  // namespace

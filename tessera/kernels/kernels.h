@@ -11,6 +11,7 @@
 #include "tessera/kernels/activation.h"
 #include "tessera/kernels/packing.h"
 #include "tessera/kernels/text_masks.h"
+#include "tessera/kernels/unit_table.h"
 
 namespace tessera {
 
@@ -93,6 +94,15 @@ struct Kernels {
   //   out [blocks]
   void (*pair_masks)(const unsigned char* text, size_t blocks, const PairGroups& groups,
                      uint64_t* out);
+  // The numbers of the bits that are set, the first one being `base`; gives how many.
+  //   bits [blocks]   out: room for 16 more than there are
+  size_t (*positions)(const uint64_t* bits, size_t blocks, uint32_t base, uint32_t* out);
+  // Fills the lists of a batch whose text and starts are set, of n <= kMost strings.
+  void (*sort_units)(UnitBatch& batch, size_t n);
+  // Looks up the short and the medium strings of a batch in tables of 2^bits sets: their values, or
+  // kNoValue. 16 bytes from where a string begins can be read.   values [n]
+  void (*find_units)(const UnitBatch& batch, const ShortSet* shorts, int short_bits,
+                     const MediumSet* mediums, int medium_bits, uint64_t* values);
 };
 
 const Kernels& reference_kernels();

@@ -20,7 +20,6 @@ Shape shape_of(Packing p) {
     case Packing::bytes:
       return {8, 64};
     case Packing::bytes_min:
-      return {8, 128};
     case Packing::bytes_half:
       return {8, 128};
     case Packing::bytes_half_min:

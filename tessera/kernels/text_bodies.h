@@ -196,6 +196,8 @@ void ascii_masks(const unsigned char* text, size_t blocks, AsciiMasks* out) {
     m.white = bytes.within('\t', 5) | m.space;
     m.apostrophe = bytes.is('\'');
     m.slash = bytes.is('/');
+    m.tab = bytes.is('\t');
+    m.visible = bytes.within(0x21, 94);
     m.high = bytes.high();
   }
 }

@@ -15,6 +15,8 @@ struct AsciiMasks {
   uint64_t space;                // U+0020
   uint64_t apostrophe;
   uint64_t slash;
+  uint64_t tab;
+  uint64_t visible;  // 0x21 .. 0x7E
   uint64_t high;
 };
 

@@ -1,5 +1,7 @@
 #include "tessera/kernels/types.h"
 
+#include <cassert>
+
 namespace tessera {
 
 std::optional<TypeLayout> layout_of(uint32_t gguf_type) {
@@ -48,7 +50,11 @@ std::optional<TypeLayout> layout_of(uint32_t gguf_type) {
   return std::nullopt;
 }
 
-TypeLayout layout_of(DType type) { return layout_of(static_cast<uint32_t>(type)).value(); }
+TypeLayout layout_of(DType type) {
+  const auto layout = layout_of(static_cast<uint32_t>(type));
+  assert(layout);  // every type of ours has one
+  return layout.value_or(TypeLayout{});
+}
 
 std::string_view all_type_names() {
   return "f32 f16 bf16 f64 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs i8 i16 "

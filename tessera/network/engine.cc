@@ -72,23 +72,38 @@ CacheType cache_type(CacheChoice choice, bool whole) {
   return whole ? CacheType::f32 : CacheType::f16;
 }
 
-ModelDescription served(ModelDescription d, int64_t context) {
+ModelDescription served(const ModelFiles& model, int64_t context) {
+  ModelDescription d = model.description;
+  if (context > d.context) {
+    throw Error(model.path,
+                "was trained for texts of up to " + std::to_string(d.context) + " tokens, not " +
+                    std::to_string(context),
+                "Give at most --ctx " + std::to_string(d.context) +
+                    ", or name a policy that serves longer texts (`tessera list context`).");
+  }
   d.rope_scaling.long_texts = context > d.rope_scaling.original_context;
   return d;
+}
+
+// The longest text, given what EngineOptions::context asks for.
+int64_t served_context(const ModelDescription& d, int64_t asked) {
+  if (asked > 0) return asked;
+  return d.rope_scaling.kind == ScalingKind::longrope
+             ? std::min(d.context, d.rope_scaling.original_context)
+             : d.context;
 }
 
 class Engine final : public Network {
  public:
   Engine(const ModelFiles& model, const EngineOptions& options)
-      : description_(served(model.description, options.context)),
+      : description_(served(model, options.context)),
         checkpoint_(model.checkpoint),
         options_(options),
         plan_(description_, *model.checkpoint, options.activations),
         table_(model.checkpoint->weight({Part::token_embedding})) {
-    const RopeScaling& scaling = description_.rope_scaling;
-    if (scaling.kind == ScalingKind::longrope && !scaling.long_texts) {
-      description_.context = std::min(description_.context, scaling.original_context);
-    }
+    // Only now: the plan's angles stand on the trained window.
+    description_.context = served_context(description_, options.context);
+    trained_context_ = model.description.context;
     shape_.layers = description_.decoder ? description_.layers : 1;
     shape_.kv_heads = description_.kv_heads;
     shape_.head_width = description_.head_width;
@@ -109,6 +124,7 @@ class Engine final : public Network {
   }
 
   const ModelDescription& description() const override { return description_; }
+  int64_t trained_context() const override { return trained_context_; }
 
   std::unique_ptr<Past> new_past(const std::string& policy) override {
     auto guest = make_guest<ContextPolicy>(policy);
@@ -330,6 +346,7 @@ class Engine final : public Network {
   };
 
   ModelDescription description_;
+  int64_t trained_context_ = 0;
   std::shared_ptr<Checkpoint> checkpoint_;
   EngineOptions options_;
   Plan plan_;

@@ -21,9 +21,9 @@ struct EngineOptions {
   CacheChoice cache = CacheChoice::automatic;
   // How finely what goes into quantised matrices is rounded.
   Activations activations = Activations::fifteen_bits;
-  // Longest text that will be given. It matters for longrope, whose angles at every position depend
-  // on it: up to the original window the short factors hold, and the network serves no more than
-  // that window; beyond it the long ones. 0: the original window.
+  // Longest text that will be given, and no longer one is served; at most the trained window. It
+  // decides the angles of longrope at every position: up to the original window the short factors
+  // hold, beyond it the long ones. 0: the trained window, for longrope the original one.
   int64_t context = 0;
   // Rows computed together in prefill; more read the weights fewer times and take more scratch.
   int64_t chunk_rows = 516;

@@ -1,6 +1,7 @@
 // A loaded decoder as the strategies see it: ids in, logits out.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ class LanguageModel final : public CausalModel {
   int64_t vocabulary_size() const override;
   // The trained window; no bound for a policy that serves texts of any length.
   int64_t context() const override { return context_; }
+  int64_t trained_context() const override {
+    return std::max(context_, network_->trained_context());
+  }
   std::unique_ptr<Past> new_past() override;
   void forward(std::span<const Item> batch) override;
 

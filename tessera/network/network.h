@@ -59,7 +59,10 @@ struct Segment {
 class Network {
  public:
   virtual ~Network() = default;
+  // `context` in it is the longest text that is served.
   virtual const ModelDescription& description() const = 0;
+  // What the model was trained for: longer when it was loaded for shorter texts.
+  virtual int64_t trained_context() const { return description().context; }
   // `policy`: a spec of the context seam, "full" for everything.
   virtual std::unique_ptr<Past> new_past(const std::string& policy = "full") = 0;
   // Runs all segments in one pass. Segments of one batch have different pasts. The result of a
@@ -78,6 +81,8 @@ class CausalModel {
   virtual int64_t vocabulary_size() const = 0;
   // Positions that a past may hold: the trained window, unless a policy serves any length.
   virtual int64_t context() const = 0;
+  // Positions that it could serve if it were loaded for them.
+  virtual int64_t trained_context() const { return context(); }
   virtual std::unique_ptr<Past> new_past() = 0;
 
   // One sequence's share of a batch: appends `ids` to `past`.

@@ -122,6 +122,7 @@ class Descriptor {
     while (got < buffer.size()) {
       ssize_t n = ::read(fd_, buffer.data() + got, buffer.size() - got);
       if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EISDIR) throw Error(name, "is a folder", "Name a file.");
       if (n < 0) throw Error(name, std::strerror(errno));
       if (n == 0) break;
       got += static_cast<size_t>(n);
@@ -221,12 +222,6 @@ void texts_of_jsonl(const std::string& path, const std::string& field, const Tex
   });
 }
 
-void file_as_text(const std::string& path, const TextSink& sink) {
-  std::string text;
-  read_chunks(path, [&](std::string_view chunk) { append_bounded(text, chunk, name_of(path)); });
-  sink(text);
-}
-
 bool named_jsonl(std::string_view path) {
   for (std::string_view packed : {".gz", ".zst"}) {
     if (path.ends_with(packed)) path.remove_suffix(packed.size());
@@ -236,8 +231,15 @@ bool named_jsonl(std::string_view path) {
 
 }  // namespace
 
+std::string read_text(const std::string& source) {
+  std::string text;
+  read_chunks(source,
+              [&](std::string_view chunk) { append_bounded(text, chunk, name_of(source)); });
+  return text;
+}
+
 void read_files(const std::string& source, const TextSink& sink) {
-  each_file(source, [&](const std::string& path) { file_as_text(path, sink); });
+  each_file(source, [&](const std::string& path) { sink(read_text(path)); });
 }
 
 void read_lines(const std::string& source, const TextSink& sink) {
@@ -250,7 +252,7 @@ void read_jsonl(const std::string& source, const std::string& field, const TextS
 
 void read_corpus(const std::string& source, const std::string& field, const TextSink& sink) {
   each_file(source, [&](const std::string& path) {
-    named_jsonl(path) ? texts_of_jsonl(path, field, sink) : file_as_text(path, sink);
+    named_jsonl(path) ? texts_of_jsonl(path, field, sink) : sink(read_text(path));
   });
 }
 

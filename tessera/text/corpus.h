@@ -17,6 +17,9 @@ using TextSink = std::function<void(std::string_view)>;
 // Longest single text, in bytes; a longer one is refused.
 inline constexpr size_t kLongestText = size_t{4} << 30;
 
+// One file as one text: its bytes, unpacked. Pipes and devices are read to their end. Throws Error
+// for a folder.
+std::string read_text(const std::string& source);
 // Every file as one text.
 void read_files(const std::string& source, const TextSink& sink);
 // Every line as one text, without its line end (\n or \r\n). A last line may lack it.

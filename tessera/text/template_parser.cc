@@ -2,6 +2,8 @@
 // itself.
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
+#include <string_view>
 #include <utility>
 
 #include "tessera/base/error.h"
@@ -306,25 +308,26 @@ class Parser {
     return value;
   }
 
-  ExpressionPointer or_expression() {
-    auto left = and_expression();
-    while (is_word("or")) {
+  struct Operator {
+    std::string_view text;
+    Op op;
+  };
+  // operand (operator operand)*, from left to right.
+  ExpressionPointer chain(std::initializer_list<Operator> operators,
+                          ExpressionPointer (Parser::*operand)()) {
+    auto left = (this->*operand)();
+    for (;;) {
+      const auto* found = std::ranges::find_if(
+          operators, [&](const Operator& o) { return is_word(o.text) || is_sign(o.text); });
+      if (found == operators.end()) return left;
       Place place = now().place;
       ++at_;
-      left = pair(Op::or_, place, std::move(left), and_expression());
+      left = pair(found->op, place, std::move(left), (this->*operand)());
     }
-    return left;
   }
 
-  ExpressionPointer and_expression() {
-    auto left = not_expression();
-    while (is_word("and")) {
-      Place place = now().place;
-      ++at_;
-      left = pair(Op::and_, place, std::move(left), not_expression());
-    }
-    return left;
-  }
+  ExpressionPointer or_expression() { return chain({{"or", Op::or_}}, &Parser::and_expression); }
+  ExpressionPointer and_expression() { return chain({{"and", Op::and_}}, &Parser::not_expression); }
 
   ExpressionPointer not_expression() {
     Level level(*this);
@@ -361,16 +364,8 @@ class Parser {
   }
 
   ExpressionPointer sum() {
-    auto left = concatenation();
-    while (is_sign("+") || is_sign("-")) {
-      Op op = is_sign("+") ? Op::add : Op::subtract;
-      Place place = now().place;
-      ++at_;
-      left = pair(op, place, std::move(left), concatenation());
-    }
-    return left;
+    return chain({{"+", Op::add}, {"-", Op::subtract}}, &Parser::concatenation);
   }
-
   ExpressionPointer concatenation() {
     auto left = product();
     if (!is_sign("~")) return left;
@@ -381,18 +376,9 @@ class Parser {
   }
 
   ExpressionPointer product() {
-    auto left = power();
-    while (true) {
-      Op op = is_sign("*")    ? Op::multiply
-              : is_sign("/")  ? Op::divide
-              : is_sign("//") ? Op::floor_divide
-              : is_sign("%")  ? Op::modulo
-                              : Op::literal;
-      if (op == Op::literal) return left;
-      Place place = now().place;
-      ++at_;
-      left = pair(op, place, std::move(left), power());
-    }
+    return chain(
+        {{"*", Op::multiply}, {"/", Op::divide}, {"//", Op::floor_divide}, {"%", Op::modulo}},
+        &Parser::power);
   }
 
   ExpressionPointer power() {

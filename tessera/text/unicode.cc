@@ -72,11 +72,10 @@ CodeBitmap::CodeBitmap(const CodeSet& set) : bits_((kCodeEnd + 63) / 64) {
   }
 }
 
-CodeBitmap::CodeBitmap(std::string_view name)
-    : CodeBitmap([&] {
-        auto set = find_code_set(name);
-        assert(set);
-        return *set;
-      }()) {}
+CodeBitmap::CodeBitmap(std::string_view name) : bits_((kCodeEnd + 63) / 64) {
+  const std::unique_ptr<CodeSet> set = find_code_set(name);
+  assert(set);
+  if (set) bits_ = CodeBitmap(*set).bits_;
+}
 
 }  // namespace tessera

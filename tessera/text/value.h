@@ -2,6 +2,7 @@
 // can call. Immutable and cheap to copy; strings remember which of their bytes are content.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -58,7 +59,7 @@ class Value {
   // JSON text; strings in it are content if asked. Throws Error with the byte of the fault.
   static Value parse_json(std::string_view json, bool is_content, const std::string& where);
 
-  Kind kind() const { return static_cast<Kind>(data_.index()); }
+  Kind kind() const { return kKinds[data_.index()]; }
   bool is(Kind k) const { return kind() == k; }
   // Each needs the kind it names.
   bool as_boolean() const { return std::get<bool>(data_); }
@@ -95,6 +96,10 @@ class Value {
   using MapPointer = std::shared_ptr<const Map>;
   using Data = std::variant<std::monostate, None, bool, int64_t, double, TextPointer, ListPointer,
                             MapPointer, std::shared_ptr<TemplateObject>>;
+  // In the order of the alternatives.
+  static constexpr std::array<Kind, std::variant_size_v<Data>> kKinds = {
+      Kind::undefined, Kind::none, Kind::boolean, Kind::integer, Kind::real,
+      Kind::string,    Kind::list, Kind::map,     Kind::object};
   explicit Value(Data data) : data_(std::move(data)) {}
   Data data_;
 };

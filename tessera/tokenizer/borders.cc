@@ -148,13 +148,12 @@ void Borders::plain_block(std::string_view text, size_t at, std::vector<uint32_t
   uint64_t crossed = 0;
   kernels().pair_masks(reinterpret_cast<const unsigned char*>(text.data()) + at + 1, 1, groups_,
                        &crossed);
+  crossed = ~crossed;
   const size_t held = starts.size();
-  starts.resize(held + 64);
-  uint32_t* to = starts.data() + held;
-  for (uint64_t bits = ~crossed; bits != 0; bits &= bits - 1) {
-    *to++ = static_cast<uint32_t>(at + 1) + static_cast<uint32_t>(std::countr_zero(bits));
-  }
-  starts.resize(static_cast<size_t>(to - starts.data()));
+  starts.resize(held + 64 + 16);
+  const size_t count =
+      kernels().positions(&crossed, 1, static_cast<uint32_t>(at + 1), starts.data() + held);
+  starts.resize(held + count);
 }
 
 bool Borders::crossed(const Unit& left, char left_end, const Unit& right, char right_start) const {
@@ -174,41 +173,30 @@ size_t Borders::cut(std::string_view text, size_t at, size_t bytes,
                     std::vector<uint32_t>& starts) const {
   const size_t enough = at + bytes, first = starts.size();
   starts.push_back(static_cast<uint32_t>(at));
-  while (at < text.size()) {
-    if (text.size() - at > 64 && is_ascii(text.data() + at, 65)) {
-      plain_block(text, at, starts);
-      at += 64;
-      if (at < enough || starts.size() == first + 1) continue;
-      const size_t last = starts.back();
-      starts.pop_back();
-      return last;
-    }
-    const size_t block_end = at + 64;
-    const Unit left = unit_at(text, at);
-    at += left.length;
-    if (left.code < 128) {
-      // Plain ASCII needs no decoding.
-      auto previous = static_cast<unsigned char>(left.code);
-      for (; at < text.size() && at < block_end; ++at) {
-        const auto now = static_cast<unsigned char>(text[at]);
-        if (now >= 128) break;
-        if ((ascii_[previous][now >> 6] >> (now & 63) & 1) == 0) {
-          if (at >= enough) return at;
-          starts.push_back(static_cast<uint32_t>(at));
-        }
-        previous = now;
+  Unit left = unit_at(text, at);
+  for (size_t look = at;;) {
+    if (at >= look && text.size() - at > 64) {
+      // Plain ASCII goes by the block; where there is none, it is looked for again a block later.
+      look = at + 64;
+      if (is_ascii(text.data() + at, 65)) {
+        plain_block(text, at, starts);
+        at += 64;
+        left = unit_at(text, at);
+        if (at < enough || starts.size() == first + 1) continue;
+        const size_t last = starts.back();
+        starts.pop_back();
+        return last;
       }
-      if (at == text.size()) break;
-      const Unit right = unit_at(text, at);
-      if (crossed({previous, 1}, text[at - 1], right, text[at])) continue;
-    } else {
-      if (at == text.size()) break;
-      if (crossed(left, text[at - 1], unit_at(text, at), text[at])) continue;
     }
-    if (at >= enough) return at;
-    starts.push_back(static_cast<uint32_t>(at));
+    at += left.length;
+    if (at >= text.size()) return text.size();
+    const Unit right = unit_at(text, at);
+    if (!crossed(left, text[at - 1], right, text[at])) {
+      if (at >= enough) return at;
+      starts.push_back(static_cast<uint32_t>(at));
+    }
+    left = right;
   }
-  return text.size();
 }
 
 size_t Borders::next(std::string_view front, std::string_view text) const {

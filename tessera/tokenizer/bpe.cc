@@ -14,7 +14,8 @@ namespace tessera {
 namespace {
 
 constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
-constexpr size_t kShort = 40;  // symbols up to which a scan beats a heap
+// Symbols up to which a scan beats a heap, and the largest window that is tried.
+constexpr size_t kWindow = 64, kLargestWindow = 4096;
 
 struct Joined {
   uint32_t rank = kNoRank;
@@ -130,11 +131,10 @@ class BytePairModel : public Model {
                    std::vector<ModelToken>& out) const override {
     const size_t first = out.size();
     symbols(piece, allow_control, out);
-    const size_t count = out.size() - first;
-    if (count <= kShort) {
+    if (out.size() - first <= kWindow) {
       join_short(out, first, allow_control);
     } else {
-      join_long(out, first, allow_control);
+      join_windows(piece, out, first, allow_control);
     }
   }
 
@@ -260,7 +260,7 @@ class BytePairModel : public Model {
   void join_short(std::vector<ModelToken>& out, size_t first, bool allow_control) const {
     ModelToken* tokens = out.data() + first;
     size_t count = out.size() - first;
-    std::array<Joined, kShort> joined;
+    std::array<Joined, kWindow> joined;
     for (size_t i = 0; i + 1 < count; ++i) {
       joined[i] = join(tokens[i].id, tokens[i + 1].id, allow_control);
     }
@@ -284,6 +284,81 @@ class BytePairModel : public Model {
       if (best > 0) joined[best - 1] = join(tokens[best - 1].id, tokens[best].id, allow_control);
     }
     out.resize(first + count);
+  }
+
+  // Joins a long piece window by window. Two encodings that share a token are one encoding when
+  // they are put together there, since every border between tokens lies inside one of the two. So a
+  // window begins at the last token that is sure, which must come out again; if it does not, the
+  // window grows, and in the end the piece is joined as a whole.
+  void join_windows(std::string_view piece, std::vector<ModelToken>& out, size_t first,
+                    bool allow_control) const {
+    const std::vector<ModelToken> symbols(out.begin() + static_cast<ptrdiff_t>(first), out.end());
+    out.resize(first);
+    std::vector<ModelToken> window;
+    size_t size = kWindow;
+    for (size_t at = 0;;) {
+      const size_t end = std::min(at + size, symbols.size());
+      window.assign(symbols.begin() + static_cast<ptrdiff_t>(at),
+                    symbols.begin() + static_cast<ptrdiff_t>(end));
+      window.size() <= kWindow ? join_short(window, 0, allow_control)
+                               : join_long(window, 0, allow_control);
+      const size_t known = out.size() > first ? 1 : 0;
+      const bool joins =
+          known == 0 || (window[0].id == out.back().id && window[0].end == out.back().end);
+      if (!joins && (end == symbols.size() || size >= kLargestWindow)) {
+        out.resize(first);
+        out.insert(out.end(), symbols.begin(), symbols.end());
+        return join_long(out, first, allow_control);
+      }
+      size_t sure = window.size();
+      if (end < symbols.size()) {
+        // What later symbols may change: the last quarter.
+        const uint32_t limit = symbols[end - size / 4].begin;
+        while (sure > 0 && window[sure - 1].end > limit) --sure;
+      }
+      if (!joins || (sure < known + 1 && end < symbols.size())) {
+        size *= 2;
+        continue;
+      }
+      out.insert(out.end(), window.begin() + static_cast<ptrdiff_t>(known),
+                 window.begin() + static_cast<ptrdiff_t>(sure));
+      if (end == symbols.size()) return;
+      repeat_period(piece, out, first);
+      const auto before = [](const ModelToken& symbol, uint32_t begin) {
+        return symbol.begin < begin;
+      };
+      at = static_cast<size_t>(std::lower_bound(symbols.begin() + static_cast<ptrdiff_t>(at),
+                                                symbols.end(), out.back().begin, before) -
+                               symbols.begin());
+    }
+  }
+
+  // Where the text goes on as it did since an equal token, the tokens do, too: encodings are joined
+  // at that token, over and over.
+  static void repeat_period(std::string_view piece, std::vector<ModelToken>& out, size_t first) {
+    constexpr size_t kLookBack = 32, kLeastPeriods = 4;
+    const size_t last = out.size() - 1;
+    size_t equal = last;
+    do {
+      if (equal == first || last - equal == kLookBack) return;
+      --equal;
+    } while (out[equal].id != out[last].id);
+    const uint32_t begin = out[last].begin, period = begin - out[equal].begin;
+    if (period == 0) return;
+    size_t same = 0;
+    while (begin + same < piece.size() && piece[begin + same] == piece[begin + same - period]) {
+      ++same;
+    }
+    const size_t length = out[last].end - begin;
+    if (same < length + kLeastPeriods * period) return;
+    const size_t cycles = (same - length) / period, tokens = last - equal;
+    out.reserve(out.size() + cycles * tokens);
+    for (size_t i = 0; i < cycles * tokens; ++i) {
+      ModelToken next = out[out.size() - tokens];
+      next.begin += period;
+      next.end += period;
+      out.push_back(next);
+    }
   }
 
   // A linked list of symbols and a heap of the merges that can happen; entries whose pair has
@@ -347,6 +422,37 @@ class BytePairModel : public Model {
 };
 
 }  // namespace
+
+std::vector<BpeMerge> merges_by_name(const VocabularyTable& vocabulary,
+                                     std::span<const MergeNames> names, size_t prefix,
+                                     const std::function<void(size_t, std::string_view)>& unknown) {
+  std::string joined;
+  std::vector<size_t> ends;
+  ends.reserve(names.size());
+  for (const MergeNames& merge : names) {
+    joined.append(merge.left).append(merge.right.substr(prefix));
+    ends.push_back(joined.size());
+  }
+  // Left, right and joined piece of each.
+  std::vector<std::string_view> pieces;
+  pieces.reserve(3 * names.size());
+  for (size_t i = 0, begin = 0; i < names.size(); begin = ends[i++]) {
+    const auto both = std::string_view(joined).substr(begin, ends[i] - begin);
+    pieces.insert(pieces.end(), {names[i].left, names[i].right, both});
+  }
+  std::vector<TokenId> ids(pieces.size());
+  vocabulary.find_all(pieces, ids.data());
+  std::vector<BpeMerge> merges;
+  merges.reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    const TokenId* found = ids.data() + 3 * i;
+    for (size_t k = 0; k < 3; ++k) {
+      if (found[k] < 0) unknown(i, pieces[3 * i + k]);
+    }
+    merges.push_back({found[0], found[1], found[2], static_cast<uint32_t>(i)});
+  }
+  return merges;
+}
 
 std::unique_ptr<Model> byte_pair_model(PieceTable pieces, const std::vector<BpeMerge>& merges,
                                        std::vector<bool> control, BpeOptions options) {

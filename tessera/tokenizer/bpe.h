@@ -1,10 +1,13 @@
 // Byte-pair encoding: symbols of one character (or byte) each, joined in the order of the merges.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <span>
 
 #include "tessera/tokenizer/parts.h"
 #include "tessera/tokenizer/piece_table.h"
+#include "tessera/tokenizer/vocabulary_table.h"
 
 namespace tessera {
 
@@ -12,6 +15,17 @@ struct BpeMerge {
   TokenId left, right, result;
   uint32_t rank;  // lower ones are applied first; of equal ones the leftmost
 };
+
+// A merge as files write it.
+struct MergeNames {
+  std::string_view left, right;
+};
+// Merges ranked in their order. What joins is `left` and `right` without the first `prefix` bytes
+// of `right`. `unknown` is called with the number of a merge and the piece that is no token, and
+// must throw.
+std::vector<BpeMerge> merges_by_name(const VocabularyTable& vocabulary,
+                                     std::span<const MergeNames> names, size_t prefix,
+                                     const std::function<void(size_t, std::string_view)>& unknown);
 
 struct BpeOptions {
   Reading reading = Reading::utf8;  // byte_level: symbols are bytes

@@ -106,7 +106,8 @@ class FuseDecoder : public Decoder {
   void apply(std::vector<std::string>& pieces) const override {
     std::string all;
     for (const std::string& p : pieces) all += p;
-    pieces.assign(1, std::move(all));
+    pieces.resize(1);
+    pieces[0] = std::move(all);
   }
 };
 

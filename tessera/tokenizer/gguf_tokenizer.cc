@@ -194,6 +194,7 @@ class GgufReader {
       refuse(kPre, shown(*name) + " is not a splitting we know", kRemedy);
     }
     std::vector<std::unique_ptr<PreTokenizer>> steps;
+    steps.reserve(pre->patterns.size() + 1);
     for (std::string_view pattern : pre->patterns) {
       steps.push_back(splitter(Pattern(pattern), SplitBehaviour::isolated, false));
     }
@@ -220,27 +221,18 @@ class GgufReader {
     constexpr std::string_view kMerges = "tokenizer.ggml.merges";
     std::vector<std::string_view> lines = file_.strings(kMerges);
     if (lines.empty()) refuse(kMerges, "is missing or empty", kRemedy);
-    std::vector<BpeMerge> merges;
-    merges.reserve(lines.size());
-    std::string both;
+    const auto fail = [&](size_t i, const std::string& what) {
+      refuse(std::string(kMerges) + "[" + std::to_string(i) + "]", what);
+    };
+    std::vector<MergeNames> names(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
-      auto fail = [&](const std::string& what) {
-        refuse(std::string(kMerges) + "[" + std::to_string(i) + "]", what);
-      };
-      size_t space = lines[i].find(' ', 1);
-      if (space == std::string_view::npos) fail("is not two tokens with a space between them");
-      std::string_view left = lines[i].substr(0, space), right = lines[i].substr(space + 1);
-      auto id = [&](std::string_view piece) {
-        auto found = vocabulary().find(piece);
-        if (!found) fail(shown(piece) + " is no token of the file");
-        return *found;
-      };
-      TokenId left_id = id(left), right_id = id(right);
-      both.assign(left);
-      both.append(right);
-      merges.push_back({left_id, right_id, id(both), static_cast<uint32_t>(i)});
+      const size_t space = lines[i].find(' ', 1);
+      if (space == std::string_view::npos) fail(i, "is not two tokens with a space between them");
+      names[i] = {lines[i].substr(0, space), lines[i].substr(space + 1)};
     }
-    return merges;
+    return merges_by_name(vocabulary(), names, 0, [&](size_t i, std::string_view piece) {
+      fail(i, shown(piece) + " is no token of the file");
+    });
   }
 
   // The words of these files begin with U+2581, and what continues a word has no mark.

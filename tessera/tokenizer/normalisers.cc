@@ -180,6 +180,22 @@ class Replacer : public Normaliser {
   std::string content_;
 };
 
+class BertNormaliser : public Normaliser {
+ public:
+  explicit BertNormaliser(const BertNormaliserOptions& options) : options_(options) {}
+  AlignedText apply(AlignedText t) const override {
+    static const CodeBitmap accent("bert_accent");
+    t = bert_clean(std::move(t), options_);
+    if (options_.strip_accents) t = remove(normalise(std::move(t), NormalForm::nfd), accent);
+    return options_.lower_case ? lower_case(std::move(t)) : std::move(t);
+  }
+  // It works character by character, but for marks that form D reorders behind their letter.
+  bool keeps_words_apart() const override { return true; }
+
+ private:
+  BertNormaliserOptions options_;
+};
+
 class Prepender : public Normaliser {
  public:
   explicit Prepender(std::string text) : text_(std::move(text)) {}
@@ -247,12 +263,7 @@ std::unique_ptr<Normaliser> prepender(std::string text) {
 }
 
 std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options) {
-  return from([options](AlignedText t) {
-    static const CodeBitmap accent("bert_accent");
-    t = bert_clean(std::move(t), options);
-    if (options.strip_accents) t = remove(normalise(std::move(t), NormalForm::nfd), accent);
-    return options.lower_case ? lower_case(std::move(t)) : std::move(t);
-  });
+  return std::make_unique<BertNormaliser>(options);
 }
 
 std::unique_ptr<Normaliser> nmt_normaliser() {

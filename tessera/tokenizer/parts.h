@@ -32,6 +32,9 @@ class Normaliser {
   virtual std::optional<SpaceMarks> space_marks() const { return std::nullopt; }
   // The text that it puts in front, when that is all.
   virtual std::string_view prefix() const { return {}; }
+  // Whether a text's result is that of its parts when it is cut beside a space, tab or newline, or
+  // beside a punctuation mark of ASCII.
+  virtual bool keeps_words_apart() const { return false; }
   // Whether it gives Unicode's form C and does nothing else.
   virtual bool composes() const { return false; }
 };
@@ -61,6 +64,11 @@ class PreTokenizer {
   virtual Reading reading_after(Reading before) const { return before; }
   // What it is, when that is all.
   virtual std::optional<WordSplit> words() const { return std::nullopt; }
+  // Whether it does nothing but drop white space, spaces, tabs and newlines among it; nothing but
+  // cut out punctuation marks, those of ASCII among them; the one and then the other.
+  virtual bool drops_space() const { return false; }
+  virtual bool parts_marks() const { return false; }
+  virtual bool parts_words() const { return false; }
   // Whether it cuts out every number, each alone, and does nothing else.
   virtual bool single_numbers() const { return false; }
   // Whether it only says that bytes are characters from here on.

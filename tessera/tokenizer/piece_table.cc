@@ -1,5 +1,7 @@
 #include "tessera/tokenizer/piece_table.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -61,6 +63,28 @@ TokenId PieceTable::find(std::string_view text, uint64_t hash) const {
     if (piece(e) == text) return e.id;
   }
   return -1;
+}
+
+void PieceTable::find_all(std::span<const std::string_view> pieces, TokenId* ids) const {
+  constexpr size_t kAhead = 64;
+  std::array<uint64_t, kAhead> hashes{};
+  for (size_t first = 0; first < pieces.size(); first += kAhead) {
+    const size_t n = std::min(kAhead, pieces.size() - first);
+    for (size_t i = 0; i < n; ++i) {
+      hashes[i] = hash_bytes(pieces[first + i]);
+      if (!slots_.empty()) __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
+    }
+    const auto entry = [&](size_t i) -> const Entry* {
+      if (slots_.empty()) return nullptr;
+      const Slot& slot = slots_[hashes[i] & (slots_.size() - 1)];
+      return slot.entry ? &entries_[slot.entry - 1] : nullptr;
+    };
+    for (size_t i = 0; i < n; ++i) __builtin_prefetch(entry(i));
+    for (size_t i = 0; i < n; ++i) {
+      if (const Entry* e = entry(i)) __builtin_prefetch(bytes_.data() + e->offset);
+    }
+    for (size_t i = 0; i < n; ++i) ids[first + i] = find(pieces[first + i], hashes[i]);
+  }
 }
 
 }  // namespace tessera

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ class PieceTable {
   // -1 when there is none.
   TokenId find(std::string_view piece) const { return find(piece, hash_bytes(piece)); }
   TokenId find(std::string_view piece, uint64_t hash) const;
+  // The same for many pieces, whose memory is fetched while others are compared.   ids [pieces]
+  void find_all(std::span<const std::string_view> pieces, TokenId* ids) const;
   size_t size() const { return entries_.size(); }
   // Calls f(piece, id) for each.
   template <class F>

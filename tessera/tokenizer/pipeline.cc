@@ -160,24 +160,15 @@ class Pipeline : public Tokenizer {
 
   std::string decode(std::span<const TokenId> ids, bool skip_control) const override {
     const VocabularyTable& vocabulary = *parts_.vocabulary;
-    std::string text;
+    if (!parts_.decoder) return join_bytes(ids, skip_control);
     std::vector<std::string> pieces;
+    pieces.reserve(ids.size());
     for (TokenId id : ids) {
-      if (id < 0 || id >= vocabulary.size()) {
-        throw Error("token " + std::to_string(id),
-                    "the vocabulary has " + std::to_string(vocabulary.size()) + " ids, from 0 on");
-      }
-      bool control = vocabulary.role(id) == TokenRole::control || is_special(id);
-      if (control && skip_control) continue;
-      std::string_view piece = control ? vocabulary.piece(id) : vocabulary.bytes(id);
-      if (parts_.decoder) {
-        pieces.emplace_back(vocabulary.piece(id));
-      } else {
-        text += piece;
-      }
+      check_id(id);
+      if (!skip_control || !is_control(id)) pieces.emplace_back(vocabulary.piece(id));
     }
-    if (!parts_.decoder) return text;
     parts_.decoder->apply(pieces);
+    std::string text;
     for (const std::string& p : pieces) text += p;
     return text;
   }
@@ -185,6 +176,32 @@ class Pipeline : public Tokenizer {
   bool decodes_locally() const override { return !parts_.decoder || parts_.decoder->local(); }
 
  private:
+  void check_id(TokenId id) const {
+    const int64_t size = parts_.vocabulary->size();
+    if (id >= 0 && id < size) return;
+    throw Error("token " + std::to_string(id),
+                "the vocabulary has " + std::to_string(size) + " ids, from 0 on");
+  }
+  bool is_control(TokenId id) const {
+    return parts_.vocabulary->role(id) == TokenRole::control || is_special(id);
+  }
+
+  // The bytes of tokens one after another; control tokens give their names unless they are skipped.
+  std::string join_bytes(std::span<const TokenId> ids, bool skip_control) const {
+    const VocabularyTable& vocabulary = *parts_.vocabulary;
+    std::string text;
+    text.reserve(ids.size() * 5);
+    for (TokenId id : ids) {
+      check_id(id);
+      if (!is_control(id)) {
+        text += vocabulary.bytes(id);
+      } else if (!skip_control) {
+        text += vocabulary.piece(id);
+      }
+    }
+    return text;
+  }
+
   bool is_special(TokenId id) const {
     return static_cast<size_t>(id) < special_.size() && special_[static_cast<size_t>(id)];
   }

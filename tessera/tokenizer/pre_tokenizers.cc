@@ -125,7 +125,11 @@ class ClassSplitter : public PreTokenizer {
   ClassSplitter(std::string_view set, SplitBehaviour behaviour)
       : set_(set),
         behaviour_(behaviour),
-        single_numbers_(set == "numeric" && behaviour == SplitBehaviour::isolated) {}
+        single_numbers_(set == "numeric" && behaviour == SplitBehaviour::isolated),
+        drops_space_(set == "bert_space" && behaviour == SplitBehaviour::removed),
+        parts_marks_(set == "bert_punctuation" && behaviour == SplitBehaviour::isolated) {}
+  bool drops_space() const override { return drops_space_; }
+  bool parts_marks() const override { return parts_marks_; }
   bool single_numbers() const override { return single_numbers_; }
   void split(PreTokens& tokens) const override {
     std::string_view text = tokens.text.text();
@@ -142,7 +146,7 @@ class ClassSplitter : public PreTokenizer {
  private:
   CodeBitmap set_;
   SplitBehaviour behaviour_;
-  bool single_numbers_;
+  bool single_numbers_, drops_space_, parts_marks_;
 };
 
 // Puts `prefix` in front of the pieces that `wants` it, and writes the text anew.
@@ -339,6 +343,9 @@ class Sequence : public PreTokenizer {
   Reading reading_after(Reading before) const override {
     for (const auto& part : parts_) before = part->reading_after(before);
     return before;
+  }
+  bool parts_words() const override {
+    return parts_.size() == 2 && parts_[0]->drops_space() && parts_[1]->parts_marks();
   }
   std::optional<WordSplit> words() const override {
     if (parts_.size() == 1) return parts_[0]->words();

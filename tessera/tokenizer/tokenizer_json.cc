@@ -380,27 +380,16 @@ class Reader {
 
   std::vector<BpeMerge> read_merges(size_t prefix) {
     const JsonValue json = model_.require("merges");
-    std::vector<BpeMerge> merges;
-    std::string both;
-    size_t index = 0;
+    std::vector<MergeNames> names;
     for (simdjson::dom::element element : json.as_array()) {
-      std::string_view left, right;
-      split_merge(json, element, index, left, right);
-      auto id = [&](std::string_view piece) {
-        auto found = vocabulary().find(piece);
-        if (!found) {
-          json.item(element, index).refuse(shown(piece) + " is no token of model.vocab");
-        }
-        return *found;
-      };
-      TokenId left_id = id(left), right_id = id(right);
-      if (right.size() < prefix) json.item(element, index).refuse("lacks the prefix");
-      both.assign(left);
-      both.append(right.substr(prefix));
-      merges.push_back({left_id, right_id, id(both), static_cast<uint32_t>(merges.size())});
-      ++index;
+      MergeNames merge;
+      split_merge(json, element, names.size(), merge.left, merge.right);
+      if (merge.right.size() < prefix) json.item(element, names.size()).refuse("lacks the prefix");
+      names.push_back(merge);
     }
-    return merges;
+    return merges_by_name(vocabulary(), names, prefix, [&](size_t i, std::string_view piece) {
+      json.item(json.element(), i).refuse(shown(piece) + " is no token of model.vocab");
+    });
   }
 
   static void split_merge(const JsonValue& json, simdjson::dom::element element, size_t index,

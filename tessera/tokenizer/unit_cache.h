@@ -11,20 +11,21 @@
 #include <string_view>
 
 #include "tessera/base/big_buffer.h"
+#include "tessera/kernels/unit_table.h"
 #include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera {
 
-// One thread at a time. 8 MiB, of which a short text touches little.
+// One thread at a time. 9 MiB, of which a short text touches little.
 class UnitCache {
  public:
   // What is known of a unit: up to three ids, or a place among the longer lists.
   using Value = uint64_t;
-  static constexpr Value kUnknown = ~Value{0};
+  static constexpr Value kUnknown = kNoValue;
   // Ids must lie below.
   static constexpr TokenId kMostIds = 1 << 20;
   // Units that find() takes at a time.
-  static constexpr size_t kBatch = 256;
+  static constexpr size_t kBatch = UnitBatch::kMost;
   // Longer units are never remembered.
   static constexpr size_t kLongest = 255;
 
@@ -52,22 +53,9 @@ class UnitCache {
 
  private:
   static constexpr uint64_t kMask = (1 << 20) - 1;
-  static constexpr size_t kWays = 4;
   static constexpr int kShortBits = 14, kMediumBits = 14, kLongBits = 14;
-  static constexpr size_t kIds = size_t{1} << 18, kBytes = size_t{1} << 21;
+  static constexpr size_t kIds = size_t{1} << 19, kBytes = size_t{1} << 21;
 
-  struct Key {
-    uint64_t low, high;
-    bool operator==(const Key&) const = default;
-  };
-  struct ShortSet {  // one line: units of up to 7 bytes
-    std::array<uint64_t, kWays> keys;
-    std::array<Value, kWays> values;
-  };
-  struct MediumSet {  // up to 15 bytes
-    std::array<Key, kWays> keys;
-    std::array<Value, kWays> values;
-  };
   struct LongEntry {
     uint64_t hash;
     Value value;
@@ -75,22 +63,12 @@ class UnitCache {
     uint64_t length;
   };
   struct LongSet {
-    std::array<LongEntry, kWays> entries;
+    std::array<LongEntry, kUnitWays> entries;
   };
 
-  static uint64_t short_key(uint64_t bytes, size_t length, bool part);
-  static Key medium_key(uint64_t low, uint64_t high, size_t length, bool part);
-  static size_t short_place(uint64_t key) { return key * kFactor >> (64 - kShortBits); }
-  static size_t medium_place(const Key& key) {
-    return (key.low * kFactor ^ key.high * kFactor2) * kFactor >> (64 - kMediumBits);
-  }
-  static Value probe(const ShortSet& set, uint64_t key);
-  static Value probe(const MediumSet& set, const Key& key);
   Value find_long(std::string_view unit, bool part) const;
   static uint64_t long_hash(std::string_view unit, bool part);
   Value value_of(std::span<const TokenId> ids);
-
-  static constexpr uint64_t kFactor = 0x9E3779B97F4A7C15, kFactor2 = 0xD6E8FEB86659FD93;
 
   BigBuffer memory_;
   ShortSet* shorts_ = nullptr;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/kernels/kernels.h"
 
 namespace tessera {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 // Words of more bytes are cut at borders before they are merged.
 constexpr size_t kLongWord = 15;
+constexpr size_t kShortText = 1024;
 // Bytes that are cut into units at a time.
 constexpr size_t kChunk = 8192;
 
@@ -42,6 +44,10 @@ std::unique_ptr<const UnitEncoder> UnitEncoder::make(const Normaliser* normalise
   if (vocabulary_size > UnitCache::kMostIds) return nullptr;
   std::unique_ptr<UnitEncoder> out(new UnitEncoder(normaliser, model));
   if (pre_tokenizer) {
+    if (pre_tokenizer->parts_words() && (!normaliser || normaliser->keeps_words_apart())) {
+      out->plain_words_ = pre_tokenizer;
+      return out;
+    }
     out->words_ = pre_tokenizer->words();
     if (!out->words_ || !out->words_->by_bytes) return nullptr;
     return out;
@@ -62,6 +68,14 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
   }
   state.starts.clear();
   Call call{state, *cache, text.data() + text.size(), allow_control, out};
+  if (text.size() <= kShortText) {
+    // Look-ups read a little behind a unit: where that is a large part of all, it is made readable.
+    const size_t size = text.size();
+    std::copy(text.begin(), text.end(), state.short_text.begin());
+    text = {state.short_text.data(), size};
+    call.readable = text.data() + state.short_text.size();
+  }
+  if (plain_words_) return encode_plain_words(text, call);
   if (words_ && normaliser_ && !normaliser_->composes()) {
     const AlignedText changed = normaliser_->apply(AlignedText(text));
     call.readable = changed.text().data() + changed.text().size();
@@ -80,6 +94,47 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
   while (at < text.size()) {
     at = borders.cut(text, at, kChunk, starts);
     encode_units(text, at, call);
+  }
+}
+
+// Cuts in front of spaces, tabs and newlines, and around punctuation marks of ASCII; what else the
+// pre-tokenizer cuts, it cuts within these units.
+void UnitEncoder::encode_plain_words(std::string_view text, Call& call) const {
+  constexpr size_t kBlocks = 64;
+  std::array<AsciiMasks, kBlocks> masks;
+  std::array<uint64_t, kBlocks> bits;
+  std::vector<uint32_t>& starts = call.state.starts;
+  uint64_t mark_before = 1;  // the text's first byte begins a unit
+  for (size_t at = 0; at < text.size();) {
+    const size_t size = std::min(text.size() - at, 64 * kBlocks), whole = size / 64;
+    const size_t blocks = (size + 63) / 64;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(text.data()) + at;
+    kernels().ascii_masks(bytes, whole, masks.data());
+    if (whole < blocks) {
+      std::array<unsigned char, 64> rest{};
+      std::copy(bytes + 64 * whole, bytes + size, rest.begin());
+      kernels().ascii_masks(rest.data(), 1, masks.data() + whole);
+    }
+    for (size_t b = 0; b < blocks; ++b) {
+      const AsciiMasks& m = masks[b];
+      const uint64_t marks = m.visible & ~(m.lower | m.upper | m.digit);
+      bits[b] = m.space | m.newline | m.tab | marks | marks << 1 | mark_before;
+      mark_before = marks >> 63;
+    }
+    if ((size & 63) != 0) bits[blocks - 1] &= (uint64_t{1} << (size & 63)) - 1;
+    const size_t held = starts.size();
+    starts.resize(held + size + 16);
+    const size_t count =
+        kernels().positions(bits.data(), blocks, static_cast<uint32_t>(at), starts.data() + held);
+    starts.resize(held + count);
+    at += size;
+    if (at == text.size()) return encode_units(text, at, call);
+    // The last unit may go on.
+    const uint32_t last = starts.back();
+    if (starts.size() == 1) continue;
+    starts.pop_back();
+    encode_units(text, last, call);
+    starts.push_back(last);
   }
 }
 
@@ -148,8 +203,7 @@ void UnitEncoder::encode_units(std::string_view text, size_t end, Call& call) co
     for (size_t i = 0; i < n; ++i) {
       if (values[i] == UnitCache::kUnknown) values[i] = encode_miss(unit(i), call);
     }
-    // A token has at least one byte, but for what is written three at a time.
-    TokenId* to = call.out.room(begin[n] - begin[0] + 4);
+    TokenId* to = call.out.room(3 * n);
     TokenId* written = to;
     for (size_t i = 0; i < n; ++i) {
       const UnitCache::Value value = values[i];
@@ -167,7 +221,7 @@ void UnitEncoder::encode_units(std::string_view text, size_t end, Call& call) co
         call.state.spelled.clear();
         encode_unit(unit(i), call);
       }
-      written = to = call.out.room(begin[n] - begin[i + 1] + 4);
+      written = to = call.out.room(3 * (n - i));
     }
     call.out.written(static_cast<size_t>(to - written));
   }
@@ -193,6 +247,20 @@ UnitCache::Value UnitEncoder::encode_miss(std::string_view unit, Call& call) con
 void UnitEncoder::encode_unit(std::string_view unit, Call& call) const {
   std::vector<ModelToken>& tokens = call.state.tokens;
   tokens.clear();
+  if (plain_words_) {
+    PreTokens pieces{AlignedText(unit), {}, Reading::utf8};
+    if (normaliser_) pieces.text = normaliser_->apply(std::move(pieces.text));
+    const std::string_view now = pieces.text.text();
+    if (now.empty()) return;
+    pieces.pieces.push_back({0, now.size()});
+    plain_words_->split(pieces);
+    for (const ByteRange& piece : pieces.pieces) {
+      model_.encode(pieces.text.text().substr(piece.begin, piece.size()), call.allow_control,
+                    tokens);
+    }
+    for (const ModelToken& t : tokens) call.out.push(t.id);
+    return;
+  }
   if (!words_) {
     std::string& spelled = call.state.spelled;
     for (char c : unit) c == ' ' ? spelled.append(kSpaceMark) : spelled.append(1, c);

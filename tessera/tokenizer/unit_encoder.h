@@ -3,6 +3,7 @@
 // model. Gives the ids of the plain path.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ class UnitEncoder {
     std::vector<ModelToken> tokens;
     std::vector<TokenId> ids;
     std::string spelled;
+    std::array<char, 1024 + 16> short_text{};
   };
 
   // None when the parts cut or spell text in a way that is not known here. The parts must outlive
@@ -50,6 +52,7 @@ class UnitEncoder {
 
   UnitEncoder(const Normaliser* normaliser, const Model& model)
       : normaliser_(normaliser), model_(model) {}
+  void encode_plain_words(std::string_view text, Call& call) const;
   void encode_words(std::string_view text, bool composing, Call& call) const;
   void encode_units(std::string_view text, size_t end, Call& call) const;
   void pattern_words(std::string_view text, size_t& at, Call& call) const;
@@ -58,6 +61,7 @@ class UnitEncoder {
 
   const Normaliser* normaliser_;  // in front of words; null: none
   const Model& model_;
+  const PreTokenizer* plain_words_ = nullptr;  // cuts at white space and punctuation
   std::optional<WordSplit> words_;
   SpaceMarks marks_;  // without words: how spaces are spelled
 };

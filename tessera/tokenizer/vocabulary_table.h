@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,9 @@ namespace tessera {
 class VocabularyTable : public Vocabulary {
  public:
   // Ids 0 .. size - 1, all unused at first.
-  explicit VocabularyTable(int64_t size) : tokens_(static_cast<size_t>(size)) {}
+  explicit VocabularyTable(int64_t size) : tokens_(static_cast<size_t>(size)) {
+    ids_.reserve(tokens_.size(), 8 * tokens_.size());
+  }
 
   // Gives false, and changes nothing, when the id or the piece has been set already.
   bool set(TokenId id, std::string_view piece, TokenRole role);
@@ -28,6 +31,10 @@ class VocabularyTable : public Vocabulary {
   TokenRole role(TokenId id) const override { return at(id).role; }
   bool starts_word(TokenId id) const override { return at(id).starts_word; }
   std::optional<TokenId> find(std::string_view piece) const override;
+  // The ids of many pieces, -1 where there is none.   ids [pieces]
+  void find_all(std::span<const std::string_view> pieces, TokenId* ids) const {
+    ids_.find_all(pieces, ids);
+  }
 
  private:
   struct Part {

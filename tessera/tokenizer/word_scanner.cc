@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "tessera/kernels/kernels.h"
-#include "tessera/text/normalise.h"
-#include "tessera/text/unicode.h"
+#include "tessera/text/utf8.h"
+#include "tessera/tokenizer/word_classes.h"
 
 namespace tessera {
 namespace {
@@ -32,108 +32,6 @@ constexpr std::string_view kCl100k =
 constexpr std::string_view kO200k =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-enum ClassBit : uint8_t {
-  kLetter = 1,
-  kNumber = 2,
-  kWhite = 4,
-  kUpper = 8,   // letters that o200k takes for upper case only
-  kLower = 16,  // and for lower case only
-  kMark = 32,
-  kLoose = 64,  // form C might change it, or join it to a neighbour
-};
-
-// Whether form C may give something else for a text because this character is in it.
-bool loose(char32_t code) {
-  std::string text;
-  append_unit(text, code);
-  return normalise(text, NormalForm::nfc) != text;
-}
-
-// One byte of ClassBits a unit, on pages that equal neighbours share.
-class ClassTable {
- public:
-  ClassTable() {
-    std::vector<uint8_t> all(kCodeEnd);
-    const auto add = [&](std::string_view name, uint8_t bit) {
-      const auto set = find_code_set(name);
-      for (const unicode::Range& r : set->ranges()) {
-        for (char32_t c = r.first; c <= r.last && c < kCodeEnd; ++c) all[c] |= bit;
-      }
-    };
-    add("L", kLetter);
-    add("N", kNumber);
-    add("space", kWhite);
-    add("Lu", kUpper);
-    add("Lt", kUpper);
-    add("Ll", kLower);
-    add("M", kMark);
-    for (const auto& r : unicode::combining_table()) {
-      for (char32_t c = r.first; c <= r.last; ++c) all[c] |= kLoose;
-    }
-    for (const auto& c : unicode::compositions_table()) all[c.second] |= kLoose;
-    for (const auto& m : unicode::canonical_table()) {
-      if (loose(m.from)) all[m.from] |= kLoose;
-    }
-    // Vowels and final consonants of Hangul join to what stands in front.
-    for (char32_t c = 0x1161; c <= 0x11C2; ++c) all[c] |= kLoose;
-    page_of_.resize((kCodeEnd + kPage - 1) / kPage);
-    all.resize(page_of_.size() * kPage);
-    std::array<int, 256> uniform{};
-    uniform.fill(-1);
-    for (size_t p = 0; p < page_of_.size(); ++p) {
-      const uint8_t* page = all.data() + p * kPage;
-      const bool same = std::all_of(page, page + kPage, [&](uint8_t c) { return c == *page; });
-      if (same && uniform[*page] >= 0) {
-        page_of_[p] = static_cast<uint16_t>(uniform[*page]);
-        continue;
-      }
-      page_of_[p] = static_cast<uint16_t>(pages_.size() / kPage);
-      if (same) uniform[*page] = page_of_[p];
-      pages_.insert(pages_.end(), page, page + kPage);
-    }
-  }
-  uint8_t operator[](char32_t c) const { return pages_[page_of_[c / kPage] * kPage + c % kPage]; }
-
-  // Leads of which every character has the bits `wanted` of `asked` and is not loose.
-  LeadSet leads(uint8_t asked, uint8_t wanted) const { return leads(asked, wanted, 0x80); }
-  // The same of characters of three bytes whose second one is 0xB8 or more.
-  LeadSet leads_by_second(uint8_t asked, uint8_t wanted) const {
-    return leads(asked, wanted, 0xB8);
-  }
-
- private:
-  static constexpr char32_t kPage = 128;
-
-  LeadSet leads(uint8_t asked, uint8_t wanted, unsigned least_second) const {
-    LeadSet out;
-    const auto fits = [&](char32_t c) { return ((*this)[c] & (asked | kLoose)) == wanted; };
-    for (unsigned lead = 0xC2; lead < 0xF0; ++lead) {
-      bool all = true;
-      for (unsigned second = least_second; second < 0xC0 && all; ++second) {
-        const char32_t front = second & 0x3F;
-        if (lead < 0xE0) {
-          all = fits((lead & 0x1F) << 6 | front);
-          continue;
-        }
-        for (char32_t third = 0; third < 64 && all; ++third) {
-          const char32_t code = static_cast<char32_t>(lead & 0x0F) << 12 | front << 6 | third;
-          all = code >= 0x800 && (code < 0xD800 || code > 0xDFFF) && fits(code);
-        }
-      }
-      if (all) out.add(static_cast<unsigned char>(lead));
-    }
-    return out;
-  }
-
-  std::vector<uint16_t> page_of_;
-  std::vector<uint8_t> pages_;
-};
-
-const ClassTable& classes() {
-  static const ClassTable table;
-  return table;
-}
-
 // Bits of `x` moved to the next byte, the last one of the block before coming in.
 uint64_t after(uint64_t x, uint64_t before) { return x << 1 | before >> 63; }
 
@@ -144,13 +42,6 @@ uint64_t flood(uint64_t seeds, uint64_t through) {
     through &= through << step;
   }
   return seeds;
-}
-
-// Population count that needs no instruction of newer processors.
-uint64_t ones(uint64_t x) {
-  x -= x >> 1 & 0x5555555555555555;
-  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
-  return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56;
 }
 
 // Length of the letters of a contraction behind an apostrophe; 0: there is none.
@@ -190,7 +81,7 @@ std::optional<WordRule> word_rule(std::string_view pattern) {
 }
 
 WordScanner::WordScanner(WordRule rule) : rule_(rule) {
-  const ClassTable& table = classes();
+  const WordClasses& table = WordClasses::instance();
   // o200k asks about case, and marks are a matter of what stands in front of them.
   const uint8_t asked =
       rule.kind == WordRule::Kind::o200k ? kLetter | kUpper | kLower | kMark : kLetter;
@@ -292,7 +183,7 @@ void WordScanner::place_marks() {
 
 // Most characters beyond ASCII are letters whose lead says so: they take no step of their own.
 void WordScanner::classify_wide(size_t begin, size_t end) {
-  const ClassTable& table = classes();
+  const WordClasses& table = WordClasses::instance();
   const size_t size = end - begin, whole = size / 64, blocks = (size + 63) / 64;
   wide_.resize(std::max(wide_.size(), blocks + 1));
   wide_[blocks] = {};
@@ -343,8 +234,7 @@ void WordScanner::classify_wide(size_t begin, size_t end) {
 }
 
 // Puts the character at `bit` of block `b` in its classes; `at` becomes where it ends.
-template <class Table>
-uint8_t WordScanner::classify_one(const Table& table, size_t begin, size_t b, size_t bit,
+uint8_t WordScanner::classify_one(const WordClasses& table, size_t begin, size_t b, size_t bit,
                                   size_t& at) {
   const Unit unit = unit_at(text_, begin + 64 * b + bit);
   const uint8_t found = table[unit.code];
@@ -611,27 +501,11 @@ size_t WordScanner::last_sure_start(size_t blocks) const {
 // Appends the starts below `sure`.
 void WordScanner::give(size_t sure, std::vector<uint32_t>& out) {
   const size_t blocks = (sure + 63) / 64;
-  size_t count = 0;
-  for (size_t b = 0; b < blocks; ++b) {
-    if (b + 1 == blocks && (sure & 63) != 0) starts_[b] &= (uint64_t{1} << (sure & 63)) - 1;
-    count += static_cast<size_t>(ones(starts_[b]));
-  }
+  if ((sure & 63) != 0) starts_[blocks - 1] &= (uint64_t{1} << (sure & 63)) - 1;
   const size_t held = out.size();
-  // Eight are written at a time, so that the loop has few branches.
-  out.resize(held + count + 8);
-  uint32_t* to = out.data() + held;
-  for (size_t b = 0; b < blocks; ++b) {
-    uint64_t bits = starts_[b];
-    const auto base = static_cast<uint32_t>(at_ + 64 * b);
-    const int here = static_cast<int>(ones(bits));
-    for (int i = 0; i < here; i += 8) {
-      for (int k = 0; k < 8; ++k) {
-        to[i + k] = base + static_cast<uint32_t>(std::countr_zero(bits));
-        bits &= bits - 1;
-      }
-    }
-    to += here;
-  }
+  out.resize(held + 64 * blocks + 16);
+  const size_t count =
+      kernels().positions(starts_.data(), blocks, static_cast<uint32_t>(at_), out.data() + held);
   out.resize(held + count);
 }
 

@@ -13,6 +13,8 @@
 
 namespace tessera {
 
+class WordClasses;
+
 // What the patterns have in common, and where they differ.
 struct WordRule {
   enum class Kind : uint8_t {
@@ -63,8 +65,7 @@ class WordScanner {
 
   void classify(size_t begin, size_t end);
   void classify_wide(size_t begin, size_t end);
-  template <class Table>
-  uint8_t classify_one(const Table& table, size_t begin, size_t b, size_t bit, size_t& at);
+  uint8_t classify_one(const WordClasses& table, size_t begin, size_t b, size_t bit, size_t& at);
   void place_marks();
   static void put(Block& block, uint64_t bytes, uint64_t tail, uint8_t found);
   template <WordRule::Kind kKind>

@@ -4,39 +4,19 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tessera/base/error.h"
-#include "tessera/files/model.h"
 #include "tests/apps/spawn.h"
+#include "tests/apps/verbs.h"
 
 namespace tessera {
 namespace {
 
 using test::Ended;
+using test::expect_refused;
+using test::last_object;
 using test::spawn;
 using Json = nlohmann::json;
 
-#define NEEDS_MODEL(name)         \
-  try {                           \
-    resolve_model(name);          \
-  } catch (const Error& error) {  \
-    GTEST_SKIP() << error.what(); \
-  }
-
-// Oracle of this file: "What scripts can rely on" in the design, one line of it a test.
-void expect_refused(const Ended& e, int status, const std::string& words) {
-  EXPECT_EQ(e.status, status) << e.err;
-  EXPECT_EQ(e.out, "");
-  EXPECT_EQ(std::count(e.err.begin(), e.err.end(), '\n'), 1) << e.err;
-  EXPECT_NE(e.err.find(words), std::string::npos) << e.err;
-}
-
-Json last_object(const Ended& e) {
-  EXPECT_EQ(e.status, 0) << e.err;
-  const size_t end = e.out.find_last_not_of('\n');
-  const size_t begin = e.out.rfind('\n', end);
-  return Json::parse(e.out.substr(begin == std::string::npos ? 0 : begin + 1));
-}
-
+// Oracle of this file: the contract that docs/commands.md states, one line of it a test.
 TEST(CommandLine, NamesTheNearestVerbFlagAndMethod) {
   expect_refused(spawn({"rnu", "hi"}), 2, "Did you mean run?");
   expect_refused(spawn({"bench", "modle"}), 2, "Did you mean model?");

@@ -28,6 +28,21 @@ struct SpawnOptions {
   int limit_ms = 30000;
 };
 
+// In the child: becomes the binary, with the given words.
+[[noreturn]] inline void become(
+    const std::vector<std::string>& arguments,
+    const std::vector<std::pair<std::string, std::string>>& environment) {
+  for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
+  std::vector<std::string> words = {TESSERA_BINARY};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
 inline Ended spawn(const std::vector<std::string>& arguments, const SpawnOptions& options = {}) {
   using Clock = std::chrono::steady_clock;
   int in[2], out[2], err[2];
@@ -37,14 +52,7 @@ inline Ended spawn(const std::vector<std::string>& arguments, const SpawnOptions
     dup2(in[0], 0);
     dup2(out[1], 1);
     dup2(err[1], 2);
-    for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
-    std::vector<std::string> words = {TESSERA_BINARY};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    execv(argv[0], argv.data());
-    _exit(127);
+    become(arguments, options.environment);
   }
   for (int fd : {in[0], out[1], err[1]}) close(fd);
   std::signal(SIGPIPE, SIG_IGN);

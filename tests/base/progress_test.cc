@@ -69,11 +69,11 @@ TEST(Progress, ASmallerLineWipesOutTheLongerOneBefore) {
 
 TEST(Progress, EndsItsLineOnceAlsoWhenAnErrorPasses) {
   Screen screen;
-  try {
+  auto fail_within = [&] {
     Progress bar(screen.options(10));
     throw std::runtime_error("x");
-  } catch (const std::runtime_error&) {
-  }
+  };
+  EXPECT_THROW(fail_within(), std::runtime_error);
   ASSERT_EQ(screen.writes.size(), 2u);
   EXPECT_EQ(screen.writes[1], "\n");
 }

@@ -82,8 +82,8 @@ TEST(Random, BelowStaysBelowForAnyBound) {
 
 TEST(Random, ADrawDependsOnSeedStreamAndIndexOnly) {
   Random one(9, 4);
-  std::vector<double> in_order;
-  for (int i = 0; i < 50; ++i) in_order.push_back(i % 2 ? one.uniform() : one.normal());
+  std::vector<double> in_order(50);
+  for (size_t i = 0; i < 50; ++i) in_order[i] = i % 2 ? one.uniform() : one.normal();
   for (int i = 49; i >= 0; --i) {
     Random again(9, 4, static_cast<uint64_t>(i));
     EXPECT_EQ(i % 2 ? again.uniform() : again.normal(), in_order[static_cast<size_t>(i)]);
@@ -96,6 +96,7 @@ TEST(Random, ThreadsDrawWhatOneThreadDraws) {
   auto fill = [](int threads) {
     std::vector<uint64_t> out(4000);
     std::vector<std::thread> workers;
+    workers.reserve(static_cast<size_t>(threads));
     for (int t = 0; t < threads; ++t) {
       workers.emplace_back([&, t] {
         for (size_t i = static_cast<size_t>(t); i < out.size(); i += static_cast<size_t>(threads)) {

@@ -19,7 +19,7 @@ struct Text {
 
 // Every text of at most `steps` tokens, with its log-probability.
 void enumerate(toy::FunctionModel& model, TokenId end, size_t steps, Text so_far,
-               std::vector<TokenId> prompt, std::vector<Text>& out) {
+               const std::vector<TokenId>& prompt, std::vector<Text>& out) {
   if (so_far.ids.size() == steps || (!so_far.ids.empty() && so_far.ids.back() == end)) {
     out.push_back(so_far);
     return;

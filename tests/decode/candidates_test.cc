@@ -18,8 +18,8 @@ constexpr int kDraws = 100000;
 
 std::vector<float> random_logits(size_t count, uint64_t seed) {
   Random random(seed);
-  std::vector<float> out;
-  for (size_t i = 0; i < count; ++i) out.push_back(static_cast<float>(2 * random.normal()));
+  std::vector<float> out(count);
+  for (float& logit : out) logit = static_cast<float>(2 * random.normal());
   return out;
 }
 

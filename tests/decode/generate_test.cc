@@ -10,7 +10,7 @@ namespace tessera {
 namespace {
 
 // A model that writes the given ids after a prompt of any length `prompt`.
-toy::FunctionModel writes(std::vector<TokenId> ids, int64_t vocabulary, size_t prompt = 1) {
+toy::FunctionModel writes(const std::vector<TokenId>& ids, int64_t vocabulary, size_t prompt = 1) {
   return toy::FunctionModel(vocabulary, [=](const std::vector<TokenId>& seen) {
     std::vector<float> row(static_cast<size_t>(vocabulary));
     size_t i = seen.size() - prompt;
@@ -210,6 +210,7 @@ TEST(Generator, ManyRequestsShareOnePass) {
       {.decode = "greedy", .max_tokens = 12, .prefill_chunk = 2}};
   std::vector<TokenId> prompt = {1, 2, 3, 4, 5};
   std::vector<std::unique_ptr<Generator>> requests;
+  requests.reserve(options.size());
   for (const auto& o : options) {
     requests.push_back(std::make_unique<Generator>(model, toy::letters(9), prompt, o));
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/files/tiny_description.h"
+
 namespace tessera {
 namespace {
 
@@ -13,30 +15,20 @@ struct NoWeights final : Checkpoint {
 
 ModelFiles small() {
   ModelFiles m;
-  ModelDescription& d = m.description;
-  d.vocabulary = 100;
-  d.width = d.embedding_width = 32;
-  d.layers = 3;
-  d.layer.resize(3);
-  d.heads = 4;
-  d.kv_heads = 2;
-  d.head_width = 8;
-  d.rotary_width = 8;
-  d.ffn_width = 64;
-  d.context = 1000;
+  m.description = test::tiny_description();
   m.checkpoint = std::make_shared<NoWeights>();
   return m;
 }
 
-// Oracle: keys and values, 3 layers, 2 heads padded to 16, 2 bytes each.
+// Oracle: keys and values, 2 layers, 2 heads of 16, 2 bytes each.
 TEST(MemoryPlan, CountsTheCacheOfATokenAndThePeakOfAContext) {
   MemoryPlan one = plan_memory(small(), 600, int64_t{1} << 30);
   MemoryPlan two = plan_memory(small(), 700, int64_t{1} << 30);
-  EXPECT_EQ(one.cache_per_token, 2 * 3 * 2 * 16 * 2);
+  EXPECT_EQ(one.cache_per_token, 2 * 2 * 2 * 16 * 2);
   EXPECT_EQ(one.peak,
             one.program + one.weights + one.mapped + one.scratch + 600 * one.cache_per_token);
   EXPECT_GT(two.peak - one.peak, 100 * one.cache_per_token);
-  EXPECT_EQ(plan_memory(small(), 0, 0).context, 1000);
+  EXPECT_EQ(plan_memory(small(), 0, 0).context, 512);
 }
 
 TEST(MemoryPlan, TheLongestContextJustFits) {

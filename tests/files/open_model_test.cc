@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
@@ -87,8 +88,8 @@ std::string safetensors(const std::vector<std::pair<std::string, std::vector<int
       size *= d;
       dims += (dims.empty() ? "" : ",") + std::to_string(d);
     }
-    header += (at ? ",\"" : "\"") + name + R"(":{"dtype":")" + type + R"(","shape":[)" + dims +
-              R"(],"data_offsets":[)" + std::to_string(at) + "," + std::to_string(at + size) + "]}";
+    header += fmt::format(R"({}"{}":{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
+                          at ? "," : "", name, type, dims, at, at + size);
     at += size;
   }
   header += "}";

@@ -46,6 +46,8 @@ TEST(TextMasks, SayWhatEachByteIs) {
       ASSERT_EQ(is(a.space), c == ' ') << c;
       ASSERT_EQ(is(a.apostrophe), c == '\'') << c;
       ASSERT_EQ(is(a.slash), c == '/') << c;
+      ASSERT_EQ(is(a.tab), c == '\t') << c;
+      ASSERT_EQ(is(a.visible), c > 0x20 && c < 0x7F) << c;
       ASSERT_EQ(is(a.high), c >= 0x80) << c;
       ASSERT_EQ(is(w.two), c >= 0xC2 && c < 0xE0) << c;
       ASSERT_EQ(is(w.three), c >= 0xE0 && c < 0xF0) << c;

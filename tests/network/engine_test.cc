@@ -1,13 +1,13 @@
 #include "tessera/network/engine.h"
 
 #include <cmath>
-#include <cstring>
 #include <functional>
 
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tests/base/same_bits.h"
 #include "tests/network/tiny_model.h"
 #include "tests/network/variants.h"
 
@@ -17,6 +17,7 @@ namespace {
 using test::naive_forward;
 using test::random_ids;
 using test::run_pieces;
+using test::same_bits;
 using test::tiny_description;
 using test::tiny_model;
 
@@ -94,8 +95,7 @@ TEST(Engine, AnySplitBetweenPrefillAndDecodeGivesTheSameBits) {
                                               {89},
                                               std::vector<int64_t>(30, 3)}) {
         const auto pieces = run_pieces(*network, ids, cut);
-        ASSERT_EQ(std::memcmp(whole.data(), pieces.data(), whole.size() * 4), 0)
-            << cut.size() << " " << cut[0];
+        ASSERT_TRUE(same_bits(whole, pieces)) << cut.size() << " " << cut[0];
       }
     }
   }
@@ -110,12 +110,8 @@ TEST(Engine, AnyNumberOfThreadsGivesTheSameBits) {
     const auto one = run_pieces(*network, ids, {60});
     for (int64_t n : {2, 3, 5}) {
       Threads threads(n);
-      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*network, ids, {60}).data(), one.size() * 4), 0)
-          << n;
-      EXPECT_EQ(std::memcmp(one.data(), run_pieces(*load_network(model), ids, {60}).data(),
-                            one.size() * 4),
-                0)
-          << n;
+      EXPECT_TRUE(same_bits(one, run_pieces(*network, ids, {60}))) << n;
+      EXPECT_TRUE(same_bits(one, run_pieces(*load_network(model), ids, {60}))) << n;
     }
   }
 }
@@ -127,10 +123,7 @@ TEST(Engine, ChunksOfAnySizeGiveTheSameBits) {
   for (int64_t rows : {12, 24, 100}) {
     EngineOptions options;
     options.chunk_rows = rows;
-    EXPECT_EQ(std::memcmp(whole.data(), run_pieces(*load_network(model, options), ids, {}).data(),
-                          whole.size() * 4),
-              0)
-        << rows;
+    EXPECT_TRUE(same_bits(whole, run_pieces(*load_network(model, options), ids, {}))) << rows;
   }
 }
 
@@ -173,8 +166,7 @@ TEST(Engine, ABatchEqualsItsSequencesAlone) {
       network->forward(batch);
     }
     for (size_t i = 0; i < ids.size(); ++i) {
-      EXPECT_EQ(std::memcmp(alone[i].data(), logits[i].data(), alone[i].size() * 4), 0)
-          << policy << i;
+      EXPECT_TRUE(same_bits(alone[i], logits[i])) << policy << i;
     }
   }
 }
@@ -305,6 +297,34 @@ TEST(Engine, RefusesWhatItCannotRepresent) {
   const int32_t outside = 96;
   EXPECT_THROW(network->embed({&outside, 1}, out), Error);
   EXPECT_THROW(network->new_past("streaming:sink=3"), Error);
+}
+
+// Oracle: the plain loops with the long factors.
+TEST(Engine, LongropeServesItsOriginalWindowUnlessAskedForMore) {
+  ModelFiles model = tiny_model(tiny_description(), 21);
+  RopeScaling& scaling = model.description.rope_scaling;
+  scaling.kind = ScalingKind::longrope;
+  scaling.original_context = 32;
+  scaling.short_factors = {1, 1, 1, 1, 1.1, 1.1, 1.2, 1.2};
+  scaling.long_factors = {1, 1.5, 2, 2.5, 3, 4, 5, 6};
+  const auto plain = load_network(model);
+  EXPECT_EQ(plain->description().context, 32);
+  EXPECT_EQ(plain->trained_context(), 512);
+  EngineOptions options;
+  options.context = 100;
+  const auto longer = load_network(model, options);
+  EXPECT_EQ(longer->description().context, 100);
+  options.context = 513;
+  EXPECT_THROW(load_network(model, options), Error);
+  const auto ids = random_ids(22, 40, 96);
+  const auto got = run_pieces(*longer, ids, {});
+  scaling.long_texts = true;
+  const auto want = naive_forward(model, ids);
+  for (size_t t = 0; t < ids.size(); ++t) {
+    for (size_t i = 0; i < want[t].size(); ++i)
+      ASSERT_NEAR(got[t * want[t].size() + i], want[t][i],
+                  2e-4 * std::max(1.0, std::fabs(want[t][i])));
+  }
 }
 
 }  // namespace

@@ -278,12 +278,11 @@ class Naive {
       auto& table = cached({Part::token_embedding});
       Matrix out;
       for (int32_t id : ids_) {
-        std::vector<double> row;
-        for (int64_t i = 0; i < d_.embedding_width; ++i) {
-          row.push_back(table[static_cast<size_t>(id * d_.embedding_width + i)] *
-                        d_.embedding_scale);
+        std::vector<double> row(static_cast<size_t>(d_.embedding_width));
+        for (size_t i = 0; i < row.size(); ++i) {
+          row[i] = table[static_cast<size_t>(id) * row.size() + i] * d_.embedding_scale;
         }
-        out.push_back(row);
+        out.push_back(std::move(row));
       }
       return out;
     }
@@ -356,21 +355,6 @@ class Naive {
 
 }  // namespace
 
-ModelDescription tiny_description() {
-  ModelDescription d;
-  d.family = "tiny";
-  d.vocabulary = 96;
-  d.width = d.embedding_width = 64;
-  d.layers = 2;
-  d.context = 512;
-  d.layer.resize(2);
-  d.heads = 4;
-  d.kv_heads = 2;
-  d.head_width = d.rotary_width = 16;
-  d.ffn_width = 96;
-  return d;
-}
-
 ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type) {
   ModelFiles files;
   files.description = d;
@@ -410,9 +394,8 @@ std::vector<float> run_pieces(Network& network, const std::vector<int32_t>& ids,
 
 std::vector<int32_t> random_ids(uint64_t seed, int64_t count, int64_t vocabulary) {
   std::mt19937_64 random(seed);
-  std::vector<int32_t> ids;
-  for (int64_t i = 0; i < count; ++i)
-    ids.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocabulary)));
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % static_cast<uint64_t>(vocabulary));
   return ids;
 }
 

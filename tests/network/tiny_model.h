@@ -9,11 +9,9 @@
 
 #include "tessera/files/model.h"
 #include "tessera/network/engine.h"
+#include "tests/files/tiny_description.h"
 
 namespace tessera::test {
-
-// A Llama-like description: 2 layers, d = 64, 4 heads over 2 KV heads of 16, context 512.
-ModelDescription tiny_description();
 
 // Every parameter that the description asks for, drawn from `seed`, matrices stored as `type`.
 ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type = DType::f32);

@@ -108,6 +108,13 @@ TEST(Corpus, FoldersAreReadInTheOrderOfNames) {
             expected);
 }
 
+TEST(Corpus, OneTextIsUnpackedAndAFolderIsNone) {
+  Folder folder;
+  EXPECT_EQ(read_text(folder.write("a.gz", gzip("packed"))), "packed");
+  EXPECT_EQ(read_text("/dev/null"), "");
+  EXPECT_NE(fault([&] { read_text(folder.path()); }).find("is a folder"), std::string::npos);
+}
+
 TEST(Corpus, FaultsNameFileAndLine) {
   Folder folder;
   auto jsonl = [&](const std::string& content) {

@@ -166,7 +166,8 @@ TEST(TokenizerJson, SurvivesMutatedFiles) {
     try {
       auto tokenizer = parse_tokenizer_json(text, "t.json");
       tokenizer->decode(tokenizer->encode("hello [CLS] unaffable").ids);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      EXPECT_STRNE(error.what(), "");
     }
   }
 }

@@ -168,6 +168,7 @@ TEST(Tokenizer, ThreadsShareOneTokenizer) {
     }
     std::vector<int> wrong(4);
     std::vector<std::thread> threads;
+    threads.reserve(wrong.size());
     for (size_t t = 0; t < wrong.size(); ++t) {
       threads.emplace_back([&, t, tokenizer = tokenizer] {
         for (size_t i = 0; i < texts.size(); ++i)

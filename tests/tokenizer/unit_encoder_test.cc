@@ -1,8 +1,12 @@
 // encode_ids(), which looks units up, against encode(), which takes the plain path; over
 // vocabularies whose merges were made by joining random neighbours of random text.
 #include <algorithm>
+#include <atomic>
+#include <map>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -148,12 +152,83 @@ TEST(EncodeIds, AreThoseOfThePlainPathForVocabulariesWithoutWords) {
   }
 }
 
+// Joins the pair of lowest rank, leftmost first, until none joins: the definition.
+std::vector<std::string> joined_by_definition(const Json& json, std::vector<std::string> symbols) {
+  std::map<std::pair<std::string, std::string>, size_t> ranks;
+  for (const Json& merge : json["model"]["merges"]) {
+    ranks[{merge[0].get<std::string>(), merge[1].get<std::string>()}] = ranks.size();
+  }
+  for (;;) {
+    size_t best = symbols.size(), rank = ranks.size();
+    for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+      const auto found = ranks.find({symbols[i], symbols[i + 1]});
+      if (found != ranks.end() && found->second < rank) best = i, rank = found->second;
+    }
+    if (best == symbols.size()) return symbols;
+    symbols[best] += symbols[best + 1];
+    symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(best) + 1);
+  }
+}
+
+TEST(EncodePiece, OfAnyLengthIsWhatTheMergesDefine) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 rng(seed);
+    const Json json = with_random_merges(fixtures::byte_level_json(), rng, true, 120);
+    const auto tokenizer = fixtures::parse(json);
+    for (int i = 0; i < 12; ++i) {
+      std::string piece;
+      if (i % 3 == 0) {
+        const std::string period = random_text(rng, 1 + rng() % 3);
+        while (piece.size() < 300 + rng() % 300) piece += period;
+        piece += random_text(rng, 4);
+      } else {
+        piece = random_text(rng, 60);
+      }
+      std::vector<std::string> got;
+      for (const TokenId id : tokenizer->encode_piece(piece)) {
+        got.emplace_back(tokenizer->vocabulary().piece(id));
+      }
+      ASSERT_EQ(got, joined_by_definition(json, symbols_of(piece, true)));
+    }
+  }
+}
+
 TEST(EncodeIds, AreThoseOfThePlainPathForEveryTokenizerAtHand) {
   for (const auto& [name, tokenizer] : fixtures::all_tokenizers()) {
     SCOPED_TRACE(name);
     std::mt19937 rng(7);
     expect_same(*tokenizer, rng, 40);
   }
+}
+
+TEST(EncodeIds, OfOneTokenizerComeFromSeveralThreads) {
+  std::mt19937 rng(3);
+  const auto tokenizer =
+      fixtures::parse(with_random_merges(fixtures::byte_level_json(), rng, true, 150));
+  std::vector<std::string> texts;
+  std::vector<std::vector<TokenId>> wanted;
+  for (int i = 0; i < 40; ++i) {
+    texts.push_back(random_text(rng, 300));
+    wanted.push_back(tokenizer->encode(texts.back()).ids);
+  }
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 4 * texts.size(); ++i) {
+        const size_t which = (i * (t + 1)) % texts.size();
+        IdBuffer ids;
+        tokenizer->encode_ids(texts[which], {}, ids);
+        if (!std::equal(ids.ids().begin(), ids.ids().end(), wanted[which].begin(),
+                        wanted[which].end())) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

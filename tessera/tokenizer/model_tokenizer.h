@@ -1,4 +1,4 @@
-// Where a verb's tokenizer comes from.
+// The tokenizer that a reference names, and that of a model.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 #include "tessera/tokenizer/open_tokenizer.h"
 #include "tessera/tokenizer/tokenizer.h"
 
-namespace tessera::cli {
+namespace tessera {
 
 // The tokenizer that `reference` names: a bare tokenizer file of any format, or that of a model,
 // whose weights need not be there.
@@ -19,4 +19,4 @@ std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& reference,
 // weights.
 std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files);
 
-}  // namespace tessera::cli
+}  // namespace tessera

@@ -1,11 +1,11 @@
-#include "apps/tessera/tokenizer_source.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 #include <filesystem>
 #include <fstream>
 
 #include "tessera/base/error.h"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
@@ -38,4 +38,4 @@ std::shared_ptr<const Tokenizer> tokenizer_of(const ModelFiles& files) {
               "Put the model's tokenizer.json there, or name one with --tokenizer.");
 }
 
-}  // namespace tessera::cli
+}  // namespace tessera
