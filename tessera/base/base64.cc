@@ -30,9 +30,9 @@ bool decode_base64(std::string_view text, std::string& out) {
   uint32_t bits = 0;
   int held = 0;
   for (const char c : text) {
-    const int value = kValues[static_cast<unsigned char>(c)];
+    const auto value = kValues[static_cast<unsigned char>(c)];
     if (value < 0) return false;
-    bits = bits << 6 | static_cast<uint32_t>(value);
+    bits = bits << 6 | static_cast<unsigned char>(value);
     held += 6;
     if (held < 8) continue;
     held -= 8;

@@ -332,7 +332,7 @@ std::unique_ptr<Normaliser> bert_normaliser(const BertNormaliserOptions& options
 
 std::unique_ptr<Normaliser> nmt_normaliser() {
   return from(
-      [](AlignedText t) {
+      [](const AlignedText& t) {
         return each_unit(t, [](AlignedBuilder& next, char32_t code, ByteRange at) {
           if (nmt_removes(code)) return;
           nmt_space(code) ? next.put(" ", at) : next.keep(at);
@@ -343,7 +343,7 @@ std::unique_ptr<Normaliser> nmt_normaliser() {
 
 std::unique_ptr<Normaliser> byte_level_normaliser() {
   return from(
-      [](AlignedText t) {
+      [](const AlignedText& t) {
         AlignedBuilder next(t);
         std::string_view bytes = t.text();
         std::string character;

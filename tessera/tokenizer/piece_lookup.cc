@@ -15,6 +15,7 @@ class PieceLookupModel : public Model {
   PieceLookupModel(PieceTable pieces, PieceLookupOptions options)
       : pieces_(std::move(pieces)), options_(std::move(options)) {
     std::vector<PieceTrie::Entry> entries;
+    entries.reserve(options_.whole.size());
     for (const std::string& piece : options_.whole) entries.push_back({piece, 0});
     whole_ = PieceTrie(std::move(entries));
   }

@@ -15,6 +15,7 @@ class SentencePieceNormaliser : public Normaliser {
  public:
   explicit SentencePieceNormaliser(SentencePieceRules rules) : rules_(std::move(rules)) {
     std::vector<PieceTrie::Entry> entries;
+    entries.reserve(rules_.kept.size());
     for (const std::string& piece : rules_.kept) entries.push_back({piece, 0});
     kept_ = PieceTrie(std::move(entries));
     space_ = rules_.escape ? kMark : std::string_view(" ");

@@ -20,15 +20,17 @@ class WordLevelModel : public Model {
     if (piece.empty()) return;
     TokenId id = pieces_.find(piece);
     if (id >= 0 && !allow_control && control_[static_cast<size_t>(id)]) id = -1;
-    if (id < 0 && !unknown_) {
-      throw Error("",
-                  shown(piece) + " is no token, and the vocabulary has none for what is unknown",
-                  "Give the model an \"unk_token\" that it has.");
-    }
-    out.push_back({id < 0 ? *unknown_ : id, 0, static_cast<uint32_t>(piece.size())});
+    if (id < 0) id = unknown(piece);
+    out.push_back({id, 0, static_cast<uint32_t>(piece.size())});
   }
 
  private:
+  TokenId unknown(std::string_view piece) const {
+    if (unknown_) return *unknown_;
+    throw Error("", shown(piece) + " is no token, and the vocabulary has none for what is unknown",
+                "Give the model an \"unk_token\" that it has.");
+  }
+
   PieceTable pieces_;
   std::vector<bool> control_;
   std::optional<TokenId> unknown_;
