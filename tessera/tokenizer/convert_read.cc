@@ -19,7 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what) {
-  throw Error(where, what + ", which no other format that is written has");
+  throw Error(where, "cannot be converted: " + what, "docs/tokenizers.md says what can be.");
 }
 
 void read_frame(const Tokenizer& tokenizer, PortableTokenizer& out) {
