@@ -19,7 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what) {
-  throw Error(where, what + ", which no other format that is written has");
+  throw Error(where, "cannot be converted: " + what, "docs/tokenizers.md says what can be.");
 }
 
 void read_frame(const Tokenizer& tokenizer, PortableTokenizer& out) {
@@ -175,17 +175,19 @@ class JsonReader {
   }
 
  private:
+  // To drop what does not match is the same as to isolate matches where the pattern matches
+  // everything; where it does not, the comparison finds out.
+  static bool cuts_alike(const Json& split) {
+    const std::string behaviour = split.value("behavior", "");
+    return behaviour == "Isolated" || (behaviour == "Removed" && split.value("invert", false));
+  }
+
   void read_splitting(const Json& pre) {
     const std::string type = pre.value("type", "");
     if (type == "Sequence") {
       for (const Json& part : pre.value("pretokenizers", Json::array())) read_splitting(part);
-    } else if (type == "Split" && pre.value("behavior", "") == "Isolated" &&
+    } else if (type == "Split" && cuts_alike(pre) &&
                pre.value("pattern", Json::object()).contains("Regex")) {
-      out_.patterns.push_back(pre["pattern"]["Regex"].get<std::string>());
-    } else if (type == "Split" && pre.value("behavior", "") == "Removed" &&
-               pre.value("invert", false) &&
-               pre.value("pattern", Json::object()).contains("Regex")) {
-      // The same where the pattern matches everything; the comparison finds out.
       out_.patterns.push_back(pre["pattern"]["Regex"].get<std::string>());
     } else if (type == "Digits" && pre.value("individual_digits", false)) {
       out_.patterns.emplace_back("\\p{N}");

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -77,7 +76,7 @@ class Folder {
   const std::vector<ShardFacts>& shards() const { return shards_; }
   const Json& plan() const { return plan_; }
   // What the manifest of a finished run says.
-  const std::optional<Json>& finished() const { return finished_; }
+  const Json* finished() const { return finished_.get(); }
 
  private:
   // What a killed run was writing.
@@ -106,13 +105,14 @@ class Folder {
                       wanted.dump(),
                   kOtherFolder);
     }
-    if (found.contains("complete") && found["complete"] == true) finished_ = found;
+    if (found.contains("complete") && found["complete"] == true)
+      finished_ = std::make_unique<const Json>(found);
   }
 
   std::string path_;
   Json plan_;
   std::vector<ShardFacts> shards_;
-  std::optional<Json> finished_;
+  std::unique_ptr<const Json> finished_;
 };
 
 // Gives the documents of a source as parts in batches, and hashes them on the way.
@@ -234,7 +234,7 @@ class FolderWriter {
         id_bytes_(folder.plan()["id_bytes"].get<uint32_t>()),
         vocabulary_(vocabulary_hash(tokenizer)),
         shards_(folder.shards()) {
-    if (filter_) removed_file_.emplace(folder.file("removed.jsonl"));
+    if (filter_) removed_file_ = std::make_unique<AtomicFile>(folder.file("removed.jsonl"));
     if (!options.add_template) return;
     const Encoding one = tokenizer.encode("a", {.add_template = true});
     bool before = true;
@@ -319,7 +319,7 @@ class FolderWriter {
         throw Error(folder_.file(shard_name(shards_.size() - 1)),
                     "ends with the input it was made from, and now there is more", kOtherFolder);
       }
-      shard_.emplace(folder_.file(shard_name(shards_.size())), id_bytes_);
+      shard_ = std::make_unique<ShardWriter>(folder_.file(shard_name(shards_.size())), id_bytes_);
     }
     if (part.first) shard_->add(before_);
     shard_->add(ids);
@@ -343,8 +343,8 @@ class FolderWriter {
   uint32_t id_bytes_;
   uint64_t vocabulary_;
   std::vector<ShardFacts> shards_;
-  std::optional<AtomicFile> removed_file_;
-  std::optional<ShardWriter> shard_;
+  std::unique_ptr<AtomicFile> removed_file_;
+  std::unique_ptr<ShardWriter> shard_;
   std::vector<TokenId> before_, after_;  // the template's
   uint64_t read_ = 0, input_ = 0;
 };

@@ -108,7 +108,7 @@ class PatternBordersReader {
     const std::string_view repeat = std::string_view(pattern_.items[at_++].syntax).substr(1);
     if (looks) return looking(repeat);
     if (opening == "(?>") out.skips &= ~out.first;
-    return repeated(std::move(out), repeat);
+    return repeated(out, repeat);
   }
 
   // The characters looked at count as if they were matched, and whether there is one counts too.

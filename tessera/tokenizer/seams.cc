@@ -108,13 +108,12 @@ bool Seams::prove(char32_t left, char32_t right) const {
   append_unit(both, left);
   const size_t size = both.size();
   append_unit(both, right);
-  size_t border = size;
   if (normaliser_) {
     if (!normaliser_->parts_between(left, right)) return false;
     const std::string alone(
         normaliser_->apply(AlignedText(std::string_view(both).substr(0, size))).text());
     const std::string changed(normaliser_->apply(AlignedText(both)).text());
-    border = alone.size();
+    const size_t border = alone.size();
     if (border == 0 || border >= changed.size() || !changed.starts_with(alone)) return false;
     both = changed;
     left = unit_before(both, border).code;

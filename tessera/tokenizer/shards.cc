@@ -165,7 +165,10 @@ ShardFolder::ShardFolder(const std::string& folder) {
   }
   for (simdjson::dom::element shard : shards) {
     const std::string name = shard_name(shards_.size());
-    shards_.emplace_back(folder + "/" + name);
+    std::string place = folder;
+    place += "/";
+    place += name;
+    shards_.emplace_back(place);
     const Shard& last = shards_.back();
     uint64_t tokens = 0, documents = 0;
     if (shard.at_key("tokens").get(tokens) || shard.at_key("documents").get(documents) ||

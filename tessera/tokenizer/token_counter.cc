@@ -123,7 +123,7 @@ void TokenCounter::settle() {
     settled_ += tokens;
   } else {
     const size_t before = stretches_.size();
-    cut(std::move(tail_), std::move(front), stretches_);
+    cut(tail_, std::move(front), stretches_);
     for (size_t i = before; i < stretches_.size(); ++i) settled_ += stretches_[i].tokens;
   }
   tail_ = std::move(rest);
@@ -142,8 +142,7 @@ void TokenCounter::close_tail() {
 }
 
 // Appends the stretches of a text behind a seam that `front` stands before.
-void TokenCounter::cut(std::string text, std::string front, std::vector<Stretch>& out) {
-  const std::string_view all = text;
+void TokenCounter::cut(std::string_view all, std::string front, std::vector<Stretch>& out) {
   for (size_t begin = 0; begin < all.size();) {
     size_t end = std::min(all.size(), begin + kStretch);
     while (end < all.size() && !tokenizer_->seam(all, end)) ++end;
@@ -166,9 +165,9 @@ size_t TokenCounter::find(size_t byte, size_t& begin) const {
 }
 
 // `text` in place of the stretches [first, last].
-void TokenCounter::put(size_t first, size_t last, std::string text) {
+void TokenCounter::put(size_t first, size_t last, std::string_view text) {
   std::vector<Stretch> fresh;
-  cut(std::move(text), std::string(front_of(first)), fresh);
+  cut(text, std::string(front_of(first)), fresh);
   const auto from = stretches_.begin() + static_cast<ptrdiff_t>(first);
   const auto to = stretches_.begin() + static_cast<ptrdiff_t>(last) + 1;
   for (auto it = from; it != to; ++it) settled_ -= it->tokens;
@@ -196,7 +195,7 @@ void TokenCounter::replace(size_t begin, size_t length, std::string_view with) {
   std::string text;
   for (size_t i = first; i <= last; ++i) text += stretches_[i].text;
   text.replace(begin - first_begin, length, with);
-  put(first, last, std::move(text));
+  put(first, last, text);
 }
 
 void TokenCounter::append(const TokenCounter& other) {

@@ -53,8 +53,8 @@ class TokenCounter {
   int64_t added_by(std::string_view text, std::string_view front);
   std::string_view front_of(size_t stretch) const;
   size_t find(size_t byte, size_t& begin) const;
-  void cut(std::string text, std::string front, std::vector<Stretch>& out);
-  void put(size_t first, size_t last, std::string text);
+  void cut(std::string_view text, std::string front, std::vector<Stretch>& out);
+  void put(size_t first, size_t last, std::string_view text);
   void settle();
   void close_tail();
 
