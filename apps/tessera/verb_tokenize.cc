@@ -11,6 +11,7 @@
 #include "tessera/base/progress.h"
 #include "tessera/text/corpus.h"
 #include "tessera/tokenizer/corpus_shards.h"
+#include "tessera/tokenizer/id_buffer.h"
 #include "tessera/tokenizer/model_tokenizer.h"
 #include "tessera/tokenizer/token_counter.h"
 
@@ -24,7 +25,8 @@ struct TokenizeOptions {
   TiktokenOptions ranks;
   int64_t shard_tokens = CorpusShardOptions().shard_tokens;
   int64_t split = 0;
-  bool lines = false, count = false, decode = false, no_template = false, whole = false;
+  bool lines = false, count = false, ids = false, decode = false, no_template = false,
+       whole = false;
 };
 
 // Text for a terminal: what would move the cursor is written as an escape.
@@ -59,6 +61,7 @@ class Printer {
     if (options_.pair) return pair(text, *options_.pair);
     if (options_.split > 0) return split(text);
     if (options_.count) return count(text.size(), tokenizer_.count(text, encode_));
+    if (options_.ids) return ids(text);
     const Encoding found = tokenizer_.encode(text, encode_);
     if (options_.common.json) {
       json(found);
@@ -91,6 +94,15 @@ class Printer {
     }
     const std::string_view pieces(line.data(), line.size());
     put(options_.common.json ? fmt::format("{{\"pieces\":[{}]}}\n", pieces) : std::string(pieces));
+  }
+
+  // An array a text, which --decode reads.
+  void ids(std::string_view text) {
+    ids_.clear();
+    tokenizer_.encode_ids(text, encode_, ids_);
+    fmt::memory_buffer line;
+    fmt::format_to(std::back_inserter(line), "[{}]\n", fmt::join(ids_.ids(), ","));
+    put({line.data(), line.size()});
   }
 
   void count(size_t bytes, int64_t tokens) {
@@ -165,6 +177,7 @@ class Printer {
   const Tokenizer& tokenizer_;
   const TokenizeOptions& options_;
   EncodeOptions encode_;
+  IdBuffer ids_;
   bool refuse_control_ = false;
 };
 
@@ -313,6 +326,8 @@ Verb verb_tokenize() {
                        "minhash:threshold=0.8")
             ->type_name("SPEC");
         app.add_flag("--count", options->count, "only the number of bytes and tokens");
+        app.add_flag("--ids", options->ids,
+                     "only the ids, a JSON array a text, as --decode reads them; the fastest way");
         app.add_option("--split", options->split,
                        "cut the text into pieces of at most so many tokens: their byte ranges")
             ->type_name("N")

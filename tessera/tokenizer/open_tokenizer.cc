@@ -3,6 +3,7 @@
 #include "tessera/base/error.h"
 #include "tessera/base/mapped_file.h"
 #include "tessera/files/gguf.h"
+#include "tessera/tokenizer/json_value.h"
 #include "tessera/tokenizer/sentence_piece.h"
 #include "tessera/tokenizer/tekken.h"
 #include "tessera/tokenizer/tokenizer_json.h"

@@ -82,7 +82,10 @@ class Builder {
     }
     make_model();
     SentencePieceDecoder::Options decoder;
-    if (options_.unknown) decoder.unknown = pieces_[static_cast<size_t>(*options_.unknown)].text;
+    // Where it is found in text it is a special token, which gives its name or nothing.
+    if (options_.unknown && !options_.user_defined_in_raw_text) {
+      decoder.unknown = pieces_[static_cast<size_t>(*options_.unknown)].text;
+    }
     decoder.unknown_text = options_.unknown_text;
     decoder.bytes = !bytes_.empty();
     decoder.drops_first = options_.rules.dummy_prefix;

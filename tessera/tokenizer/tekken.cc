@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "tessera/base/base64.h"
+#include "tessera/tokenizer/json_value.h"
 #include "tessera/tokenizer/ranked_bpe.h"
 
 namespace tessera {

@@ -5,10 +5,11 @@
 #include <string>
 #include <string_view>
 
-#include "tessera/tokenizer/json_value.h"
 #include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera {
+
+class JsonValue;
 
 // Whether a JSON document has what only these files have: `config.pattern` and a list `vocab`.
 bool looks_like_tekken(const JsonValue& top);
