@@ -21,10 +21,15 @@ float weight(size_t c) {
 }
 
 float weight(const Row& row) {
+  static const auto weights = [] {
+    std::array<float, 128> out{};
+    for (size_t c = 0; c < out.size(); ++c) out[c] = weight(c);
+    return out;
+  }();
   float sum = 0;
   for (size_t half = 0; half < 2; ++half) {
     for (uint64_t bits = row[half]; bits != 0; bits &= bits - 1) {
-      sum += weight(64 * half + static_cast<size_t>(std::countr_zero(bits)));
+      sum += weights[64 * half + static_cast<size_t>(std::countr_zero(bits))];
     }
   }
   return sum;
@@ -77,8 +82,11 @@ void Borders::add(std::string_view token) {
       const auto start = static_cast<unsigned char>(token[at]);
       if (left_whole && right_whole) {
         const char32_t l = code_of(left), r = code_of(right.code);
-        if (l < 128 && r < 128) ascii_[l][r >> 6] |= uint64_t{1} << (r & 63);
-        mark(kBoth, l, r);
+        if (l < 128 && r < 128) {
+          ascii_[l][r >> 6] |= uint64_t{1} << (r & 63);
+        } else {
+          mark(kBoth, l, r);
+        }
       } else {
         partial_ = true;
         mark(left_whole    ? kRightStart

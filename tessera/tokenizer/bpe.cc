@@ -9,77 +9,28 @@
 
 #include "tessera/base/error.h"
 #include "tessera/text/utf8.h"
+#include "tessera/tokenizer/id_buffer.h"
+#include "tessera/tokenizer/pair_table.h"
 
 namespace tessera {
 namespace {
 
-constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
 // Symbols up to which a scan beats a heap, and the largest window that is tried.
 constexpr size_t kWindow = 64, kLargestWindow = 4096;
-
-struct Joined {
-  uint32_t rank = kNoRank;
-  TokenId result = -1;
-};
-
-// From a pair of neighbours to what they become.
-// Pairs that join. Most pairs that are asked for do not: a bit a pair, small enough for the
-// second-level cache, answers for nearly all of them.
-class PairTable {
- public:
-  explicit PairTable(size_t pairs)
-      : slots_(std::bit_ceil(pairs + pairs / 2 + 16)), filter_(kFilterBits / 64) {}
-
-  void set(TokenId left, TokenId right, Joined joined) {
-    const uint64_t key = key_of(left, right), hash = hash_of(key);
-    const size_t bit = hash >> (64 - kFilterLog);
-    filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
-    size_t at = hash & (slots_.size() - 1);
-    while (slots_[at].key != kFree && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
-    slots_[at] = {key, joined};
-  }
-  Joined find(TokenId left, TokenId right) const {
-    const uint64_t key = key_of(left, right), hash = hash_of(key);
-    const size_t bit = hash >> (64 - kFilterLog);
-    if ((filter_[bit >> 6] >> (bit & 63) & 1) == 0) return {};
-    for (size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
-      if (slots_[at].key == key) return slots_[at].joined;
-      if (slots_[at].key == kFree) return {};
-    }
-  }
-
- private:
-  static constexpr uint64_t kFree = ~uint64_t{0};
-  static constexpr int kFilterLog = 22;
-  static constexpr size_t kFilterBits = size_t{1} << kFilterLog;
-  struct Slot {
-    uint64_t key = kFree;
-    Joined joined;
-  };
-  static uint64_t key_of(TokenId left, TokenId right) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-  }
-  static uint64_t hash_of(uint64_t key) {
-    const uint64_t mixed = key * 0x9E3779B97F4A7C15;
-    return (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93;
-  }
-  std::vector<Slot> slots_;
-  std::vector<uint64_t> filter_;
-};
 
 class BytePairModel : public Model {
  public:
   BytePairModel(PieceTable pieces, const std::vector<BpeMerge>& merges, std::vector<bool> control,
                 BpeOptions options)
       : pieces_(std::move(pieces)),
-        pairs_(merges.size()),
+        pairs_(merges),
         control_(std::move(control)),
         options_(std::move(options)) {
     for (const BpeMerge& m : merges) {
-      pairs_.set(m.left, m.right, {m.rank, m.result});
       const auto result = static_cast<size_t>(m.result);
       if (result >= merged_.size()) merged_.resize(result + result / 2 + 1);
       merged_[result] = true;
+      gives_control_ = gives_control_ || is_control(m.result);
     }
     single_.fill(-1);
     fallback_.fill(-1);
@@ -93,6 +44,7 @@ class BytePairModel : public Model {
     }
     plain_ = options_.continuing_prefix.empty() && options_.end_suffix.empty();
     can_cut_ = plain_ && !crosses_borders(merges);
+    if (options_.reading == Reading::byte_level) join_bytes();
     if (plain_ && options_.reading == Reading::utf8) {
       characters_.resize(0x10000, -1);
       pieces_.each([this](std::string_view piece, TokenId id) {
@@ -138,6 +90,37 @@ class BytePairModel : public Model {
     }
   }
 
+  // Of short parts whose symbols are all known: as join_short(), on ids alone.
+  void append_ids(std::string_view part, bool allow_control, std::vector<ModelToken>& scratch,
+                  IdBuffer& out) const override {
+    std::array<TokenId, kWindow> ids;
+    std::array<uint32_t, kWindow> ranks;
+    const size_t symbols = known_symbols(part, allow_control, ids);
+    if (symbols == 0) return Model::append_ids(part, allow_control, scratch, out);
+    size_t count = symbols;
+    if (options_.reading == Reading::byte_level) {
+      for (size_t i = 0; i + 1 < count; ++i) {
+        ranks[i] = byte_pairs_[static_cast<size_t>(static_cast<unsigned char>(part[i])) << 8 |
+                               static_cast<unsigned char>(part[i + 1])];
+      }
+    } else {
+      for (size_t i = 0; i + 1 < count; ++i) ranks[i] = pairs_.find_packed(ids[i], ids[i + 1]);
+    }
+    while (count > 1) {
+      size_t best = 0;
+      for (size_t i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
+      if (ranks[best] == kNoRank) break;
+      ids[best] = pairs_.result_of(ranks[best]);
+      --count;
+      for (size_t i = best + 1; i < count; ++i) ids[i] = ids[i + 1];
+      for (size_t i = best + 1; i + 1 < count; ++i) ranks[i] = ranks[i + 1];
+      if (best + 1 < count) ranks[best] = pairs_.find_packed(ids[best], ids[best + 1]);
+      if (best > 0) ranks[best - 1] = pairs_.find_packed(ids[best - 1], ids[best]);
+    }
+    std::copy_n(ids.begin(), count, out.room(count));
+    out.written(count);
+  }
+
   bool cuts_at_borders() const override { return can_cut_ && !options_.ignore_merges; }
   const Borders* borders() const override {
     if (!can_cut_) return nullptr;
@@ -155,6 +138,44 @@ class BytePairModel : public Model {
   }
 
  private:
+  // What two bytes become, so that the first look-ups of a word cost little.
+  void join_bytes() {
+    if (!pairs_.packed()) return;
+    byte_pairs_.assign(size_t{1} << 16, kNoRank);
+    for (size_t pair = 0; pair < byte_pairs_.size(); ++pair) {
+      const TokenId left = single_[pair >> 8], right = single_[pair & 255];
+      if (left >= 0 && right >= 0) byte_pairs_[pair] = pairs_.find_packed(left, right);
+    }
+  }
+
+  // The symbols of a part, if they are no more than a window, all tokens, and nothing else than
+  // plain merges is to be thought of; else 0.
+  size_t known_symbols(std::string_view part, bool allow_control,
+                       std::array<TokenId, kWindow>& ids) const {
+    if (!pairs_.packed() || !plain_ || options_.whole.size() > 0) return 0;
+    if (gives_control_ && !allow_control) return 0;
+    size_t count = 0;
+    if (options_.reading == Reading::byte_level) {
+      if (part.size() > kWindow) return 0;
+      for (const char c : part) {
+        const TokenId id = single_[static_cast<unsigned char>(c)];
+        if (!allowed(id, allow_control)) return 0;
+        ids[count++] = id;
+      }
+      return count;
+    }
+    for (size_t at = 0; at < part.size();) {
+      const Unit unit = unit_at(part, at);
+      const TokenId id = unit.length == 1 ? single_[static_cast<unsigned char>(part[at])]
+                         : unit.code < characters_.size() ? characters_[unit.code]
+                                                          : TokenId{-1};
+      if (count == kWindow || !allowed(id, allow_control)) return 0;
+      ids[count++] = id;
+      at += unit.length;
+    }
+    return count;
+  }
+
   // Whether tokens can depend on what stands beyond a border: unknown neighbours that become one
   // token, or merges of tokens whose names are not the text they stand for.
   bool crosses_borders(const std::vector<BpeMerge>& merges) const {
@@ -414,7 +435,9 @@ class BytePairModel : public Model {
   std::vector<bool> control_;
   BpeOptions options_;
   std::array<TokenId, 256> single_{}, fallback_{};
-  std::vector<TokenId> characters_;  // tokens of one character of the basic plane, by code
+  std::vector<uint32_t> byte_pairs_;  // [first, second], as PairTable::find_packed() says
+  bool gives_control_ = false;        // whether some merge gives a control token
+  std::vector<TokenId> characters_;   // tokens of one character of the basic plane, by code
   bool plain_ = true, can_cut_ = false;
   std::vector<bool> merged_;  // tokens that a merge gives
   mutable std::once_flag borders_once_;

@@ -11,6 +11,7 @@
 
 #include "tessera/text/aligned_text.h"
 #include "tessera/tokenizer/borders.h"
+#include "tessera/tokenizer/id_buffer.h"
 #include "tessera/tokenizer/pattern.h"
 #include "tessera/tokenizer/tokenizer.h"
 #include "tessera/tokenizer/word_scanner.h"
@@ -101,6 +102,13 @@ class Model {
   virtual void encode_part(std::string_view part, bool allow_control,
                            std::vector<ModelToken>& out) const {
     encode(part, allow_control, out);
+  }
+  // Appends the ids that encode_part() gives.
+  virtual void append_ids(std::string_view part, bool allow_control,
+                          std::vector<ModelToken>& scratch, IdBuffer& out) const {
+    scratch.clear();
+    encode_part(part, allow_control, scratch);
+    for (const ModelToken& t : scratch) out.push(t.id);
   }
   // Appends the token of a piece that is one whatever its parts would give; false: there is none.
   virtual bool whole(std::string_view, bool, std::vector<ModelToken>&) const { return false; }

@@ -264,16 +264,15 @@ void UnitEncoder::encode_unit(std::string_view unit, Call& call) const {
   if (!words_) {
     std::string& spelled = call.state.spelled;
     for (char c : unit) c == ' ' ? spelled.append(kSpaceMark) : spelled.append(1, c);
-    model_.encode_part(spelled, call.allow_control, tokens);
+    model_.append_ids(spelled, call.allow_control, tokens, call.out);
+    return;
+  }
+  if (model_.whole(unit, call.allow_control, tokens)) {
     for (const ModelToken& t : tokens) call.out.push(t.id);
     return;
   }
   const Borders* borders = unit.size() > kLongWord ? model_.borders() : nullptr;
-  if (!borders || model_.whole(unit, call.allow_control, tokens)) {
-    if (tokens.empty()) model_.encode(unit, call.allow_control, tokens);
-    for (const ModelToken& t : tokens) call.out.push(t.id);
-    return;
-  }
+  if (!borders) return model_.append_ids(unit, call.allow_control, tokens, call.out);
   std::vector<uint32_t>& parts = call.state.parts;
   parts.clear();
   borders->cut(unit, 0, unit.size(), parts);
@@ -288,10 +287,8 @@ void UnitEncoder::encode_unit(std::string_view unit, Call& call) const {
     } else if (call.cache.listed(value, ids)) {
       call.out.append(ids);
     } else {
-      tokens.clear();
-      model_.encode_part(part, call.allow_control, tokens);
       const size_t before = call.out.size();
-      for (const ModelToken& t : tokens) call.out.push(t.id);
+      model_.append_ids(part, call.allow_control, tokens, call.out);
       call.cache.insert(part, true, call.out.ids().subspan(before));
     }
   }
