@@ -1,6 +1,7 @@
 #include "tessera/tokenizer/pipeline.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -193,20 +194,60 @@ class Pipeline : public Tokenizer {
     return parts_.vocabulary->role(id) == TokenRole::control || is_special(id);
   }
 
+  // What a token writes, in one place for the loop over many.
+  struct Written {
+    const char* bytes;
+    uint32_t size;
+    bool control;  // `bytes` is its name then
+  };
+  std::span<const Written> written() const {
+    std::call_once(written_once_, [this] {
+      const VocabularyTable& vocabulary = *parts_.vocabulary;
+      written_.reserve(static_cast<size_t>(vocabulary.size()));
+      for (TokenId id = 0; id < vocabulary.size(); ++id) {
+        const bool control = is_control(id);
+        const std::string_view text = control ? vocabulary.piece(id) : vocabulary.bytes(id);
+        written_.push_back({text.data(), static_cast<uint32_t>(text.size()), control});
+      }
+    });
+    return written_;
+  }
+
   // The bytes of tokens one after another; control tokens give their names unless they are skipped.
   std::string join_bytes(std::span<const TokenId> ids, bool skip_control) const {
-    const VocabularyTable& vocabulary = *parts_.vocabulary;
-    std::string text;
-    text.reserve(ids.size() * 5);
+    const std::span<const Written> table = written();
+    size_t size = 0;
     for (TokenId id : ids) {
       check_id(id);
-      if (!is_control(id)) {
-        text += vocabulary.bytes(id);
-      } else if (!skip_control) {
-        text += vocabulary.piece(id);
-      }
+      const Written& w = table[static_cast<size_t>(id)];
+      size += skip_control && w.control ? 0 : w.size;
+    }
+    std::string text(size, '\0');
+    char* to = text.data();
+    for (TokenId id : ids) {
+      const Written& w = table[static_cast<size_t>(id)];
+      if (skip_control && w.control) continue;
+      copy_short(w.bytes, w.size, to);
+      to += w.size;
     }
     return text;
+  }
+
+  // Most tokens have a few bytes, for which a call of memcpy is the larger part.
+  static void copy_short(const char* from, size_t size, char* to) {
+    if (size >= 8) {
+      if (size > 16) {
+        std::memcpy(to, from, size);
+        return;
+      }
+      std::memcpy(to, from, 8);
+      std::memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+      std::memcpy(to, from, 4);
+      std::memcpy(to + size - 4, from + size - 4, 4);
+    } else {
+      for (size_t i = 0; i < size; ++i) to[i] = from[i];
+    }
   }
 
   bool is_special(TokenId id) const {
@@ -352,6 +393,8 @@ class Pipeline : public Tokenizer {
   std::unique_ptr<const Seams> seams_;
   std::vector<bool> special_;
   mutable ScratchPool pool_;
+  mutable std::once_flag written_once_;
+  mutable std::vector<Written> written_;
 };
 
 }  // namespace

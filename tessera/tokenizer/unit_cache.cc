@@ -45,15 +45,15 @@ UnitCache::UnitCache() {
   bytes_ = reinterpret_cast<char*>(take(kBytes));
 }
 
-void UnitCache::find(const char* text, const char* readable, const uint32_t* starts, size_t n,
+void UnitCache::find(std::string_view text, const char* readable, const uint32_t* starts, size_t n,
                      Value* values) const {
   UnitBatch batch;
-  batch.text = text;
+  batch.text = text.data();
   batch.starts = starts;
-  if (readable - (text + starts[n]) < 16) [[unlikely]] {
+  if (readable - text.data() < starts[n] + 16) [[unlikely]] {
     // One by one, so that nothing is read behind the text's end.
     for (size_t i = 0; i < n; ++i) {
-      values[i] = find({text + starts[i], starts[i + 1] - starts[i]}, false);
+      values[i] = find(text.substr(starts[i], starts[i + 1] - starts[i]), false);
     }
     return;
   }
@@ -62,7 +62,7 @@ void UnitCache::find(const char* text, const char* readable, const uint32_t* sta
   k.find_units(batch, shorts_, kShortBits, mediums_, kMediumBits, values);
   for (size_t l = 0; l < batch.long_count; ++l) {
     const size_t i = batch.longs[l];
-    values[i] = find_long({text + starts[i], starts[i + 1] - starts[i]}, false);
+    values[i] = find_long(text.substr(starts[i], starts[i + 1] - starts[i]), false);
   }
 }
 

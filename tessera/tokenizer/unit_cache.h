@@ -33,7 +33,7 @@ class UnitCache {
 
   // Unit i is text[starts[i], starts[i + 1]).   starts [n + 1], values [n], n <= kBatch
   // Bytes up to `readable` may be read.
-  void find(const char* text, const char* readable, const uint32_t* starts, size_t n,
+  void find(std::string_view text, const char* readable, const uint32_t* starts, size_t n,
             Value* values) const;
   // `part`: a part of a word, which is kept apart from a word of the same bytes.
   Value find(std::string_view unit, bool part) const;

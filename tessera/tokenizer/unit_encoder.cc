@@ -48,8 +48,11 @@ std::unique_ptr<const UnitEncoder> UnitEncoder::make(const Normaliser* normalise
       out->plain_words_ = pre_tokenizer;
       return out;
     }
-    out->words_ = pre_tokenizer->words();
-    if (!out->words_ || !out->words_->by_bytes) return nullptr;
+    const auto words = pre_tokenizer->words();
+    if (!words || !words->by_bytes) return nullptr;
+    out->cuts_words_ = true;
+    out->rule_ = words->rule;
+    out->pattern_ = words->pattern;
     return out;
   }
   const auto marks = normaliser ? normaliser->space_marks() : std::nullopt;
@@ -76,12 +79,12 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
     call.readable = text.data() + state.short_text.size();
   }
   if (plain_words_) return encode_plain_words(text, call);
-  if (words_ && normaliser_ && !normaliser_->composes()) {
+  if (cuts_words_ && normaliser_ && !normaliser_->composes()) {
     const AlignedText changed = normaliser_->apply(AlignedText(text));
     call.readable = changed.text().data() + changed.text().size();
     return encode_words(changed.text(), false, call);
   }
-  if (words_) return encode_words(text, normaliser_ != nullptr, call);
+  if (cuts_words_) return encode_words(text, normaliser_ != nullptr, call);
   std::vector<uint32_t>& starts = state.starts;
   const Borders& borders = *model_.borders();
   size_t at = 0;
@@ -142,7 +145,7 @@ void UnitEncoder::encode_plain_words(std::string_view text, Call& call) const {
 // may change something.
 void UnitEncoder::encode_words(std::string_view text, bool composing, Call& call) const {
   auto& held = call.state.scanner;
-  if (!held) held = std::make_unique<WordScanner>(words_->rule);
+  if (!held) held = std::make_unique<WordScanner>(rule_);
   WordScanner& scanner = *held;
   scanner.begin(text, composing);
   for (size_t at = 0; at < text.size();) {
@@ -175,7 +178,7 @@ void UnitEncoder::pattern_words(std::string_view text, size_t& at, Call& call) c
   for (size_t size = 4096;; size *= 2) {
     const size_t end = std::min(text.size(), at + size);
     matches.clear();
-    words_->pattern->find_all(text, {at, end}, Reading::utf8, matches);
+    pattern_->find_all(text, {at, end}, Reading::utf8, matches);
     if (end < text.size()) {
       while (!matches.empty() && text[matches.back().begin] != ' ') matches.pop_back();
       if (matches.size() < 2) continue;
@@ -198,7 +201,7 @@ void UnitEncoder::encode_units(std::string_view text, size_t end, Call& call) co
   for (size_t first = 0; first < units; first += UnitCache::kBatch) {
     const size_t n = std::min(units - first, UnitCache::kBatch);
     const uint32_t* begin = starts.data() + first;
-    call.cache.find(text.data(), call.readable, begin, n, values.data());
+    call.cache.find(text, call.readable, begin, n, values.data());
     const auto unit = [&](size_t i) { return text.substr(begin[i], begin[i + 1] - begin[i]); };
     for (size_t i = 0; i < n; ++i) {
       if (values[i] == UnitCache::kUnknown) values[i] = encode_miss(unit(i), call);
@@ -261,7 +264,7 @@ void UnitEncoder::encode_unit(std::string_view unit, Call& call) const {
     for (const ModelToken& t : tokens) call.out.push(t.id);
     return;
   }
-  if (!words_) {
+  if (!cuts_words_) {
     std::string& spelled = call.state.spelled;
     for (char c : unit) c == ' ' ? spelled.append(kSpaceMark) : spelled.append(1, c);
     model_.append_ids(spelled, call.allow_control, tokens, call.out);

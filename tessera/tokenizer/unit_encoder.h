@@ -62,7 +62,9 @@ class UnitEncoder {
   const Normaliser* normaliser_;  // in front of words; null: none
   const Model& model_;
   const PreTokenizer* plain_words_ = nullptr;  // cuts at white space and punctuation
-  std::optional<WordSplit> words_;
+  bool cuts_words_ = false;  // by this rule, and this pattern where the rule leaves some to it
+  WordRule rule_;
+  const Pattern* pattern_ = nullptr;
   SpaceMarks marks_;  // without words: how spaces are spelled
 };
 
