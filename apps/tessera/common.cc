@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
@@ -25,9 +27,22 @@ namespace {
 
 std::atomic<int> interrupts{0};
 std::atomic<bool> listening{false};
+// A byte goes through it with each interrupt, so that waiting for input ends whichever thread the
+// signal came to, and however shortly before the wait.
+std::array<int, 2> wake = {-1, -1};
 
 void on_interrupt(int) {
   if (interrupts.fetch_add(1) > 0 || !listening) _exit(kInterrupted);
+  const int kept = errno;
+  [[maybe_unused]] const ssize_t written = write(wake[1], "", 1);
+  errno = kept;
+}
+
+// Takes what is in the pipe.
+void drain_wake() {
+  std::array<char, 64> bytes{};
+  while (read(wake[0], bytes.data(), bytes.size()) > 0) {
+  }
 }
 
 // CPU share that the cgroup allows, 0 when it says nothing.
@@ -115,14 +130,21 @@ std::optional<std::string> read_line(const std::string& prompt) {
       clear_interrupt();  // one that was pressed at the prompt is not the answer's
       return line;
     }
-    char buffer[4096];
-    const ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
-    if (n > 0) {
-      typed.append(buffer, static_cast<size_t>(n));
-    } else if (n < 0 && errno == EINTR) {
+    std::array<pollfd, 2> ready = {{{STDIN_FILENO, POLLIN, 0}, {wake[0], POLLIN, 0}}};
+    if (poll(ready.data(), ready.size(), -1) < 0 && errno == EINTR) continue;
+    if ((ready[1].revents & POLLIN) != 0) {
+      drain_wake();
       typed.clear();
       tell("\nCtrl-C once more or Ctrl-D leaves.");
       ask();
+      continue;
+    }
+    std::array<char, 4096> buffer{};
+    const ssize_t n = read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n > 0) {
+      typed.append(buffer.data(), static_cast<size_t>(n));
+    } else if (n < 0 && errno == EINTR) {
+      continue;
     } else {
       if (shown) std::fputs("\n", stderr);
       if (typed.empty()) return std::nullopt;
@@ -154,6 +176,7 @@ void tell(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str());
 bool is_terminal(int fd) { return isatty(fd) == 1; }
 
 void install_interrupts() {
+  if (pipe2(wake.data(), O_CLOEXEC | O_NONBLOCK) != 0) wake = {-1, -1};
   struct sigaction action{};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
@@ -164,7 +187,10 @@ bool interrupted() {
   return interrupts.load() > 0;
 }
 
-void clear_interrupt() { interrupts.store(0); }
+void clear_interrupt() {
+  interrupts.store(0);
+  drain_wake();
+}
 
 std::string version_text() {
   return fmt::format("tessera {} ({}), {}", version(), commit(), kernels().name);
