@@ -20,7 +20,8 @@ import pytest
 import tiktoken
 import tokenizers
 
-from test_tokenizers import BINARY, HOME, PARTS, fetch
+from vocabularies import BINARY, HOME, PARTS
+from vocabularies import tokenizer_json as fetch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STRINGS = int(os.environ.get("TESSERA_PARITY_STRINGS", "3000"))
