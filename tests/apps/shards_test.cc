@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/apps/spawn.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/tokenizer/fixtures.h"
 
 namespace tessera {
@@ -22,18 +23,9 @@ namespace fs = std::filesystem;
 using test::Ended;
 using test::spawn;
 
-class Folder {
+class Folder : public test::TemporaryFolder {
  public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "tessera-shards-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-    std::ofstream(path_ / "tokenizer.json") << fixtures::byte_level_json().dump();
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
+  Folder() { write("tokenizer.json", fixtures::byte_level_json().dump()); }
 };
 
 std::map<std::string, std::string> contents(const std::string& folder) {

@@ -9,6 +9,7 @@
 #include "tessera/base/error.h"
 #include "tessera/tokenizer/compare.h"
 #include "tessera/tokenizer/probes.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/tokenizer/fixtures.h"
 
 namespace tessera {
@@ -16,25 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "tessera-convert-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string write(const std::string& name, const fixtures::Json& json) const {
-    std::ofstream(path_ / name) << json.dump();
-    return *this / name;
-  }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(path_), {}));
-  }
-
- private:
-  fs::path path_;
-};
+using Folder = test::TemporaryFolder;
 
 void expect_alike(const Tokenizer& a, const Tokenizer& b) {
   const auto texts = probe_texts(a.vocabulary(), {.count = 3000, .seed = 99});
@@ -44,7 +27,7 @@ void expect_alike(const Tokenizer& a, const Tokenizer& b) {
 // Through each format and back.
 TEST(Convert, ByteLevelVocabulariesKeepTheirIds) {
   Folder folder;
-  const std::string source = folder.write("a.json", fixtures::byte_level_json());
+  const std::string source = folder.write("a.json", fixtures::byte_level_json().dump());
   const auto tokenizer = read_tokenizer_json(source);
   convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
   const auto gguf = format_of("b.gguf").read(folder / "b.gguf");
@@ -57,7 +40,7 @@ TEST(Convert, ScoredVocabulariesKeepTheirIds) {
   Folder folder;
   auto json = fixtures::byte_fallback_json();
   json["post_processor"] = nullptr;
-  const std::string source = folder.write("a.json", json);
+  const std::string source = folder.write("a.json", json.dump());
   const auto tokenizer = read_tokenizer_json(source);
   convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
   const auto gguf = format_of("b.gguf").read(folder / "b.gguf");
@@ -70,7 +53,7 @@ TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
   Folder folder;
   const auto refused = [&](const fixtures::Json& json, const std::string& target,
                            const std::string& reason) {
-    const std::string source = folder.write("a.json", json);
+    const std::string source = folder.write("a.json", json.dump());
     const auto tokenizer = read_tokenizer_json(source);
     try {
       convert_tokenizer(source, *tokenizer, folder / target, 2000);

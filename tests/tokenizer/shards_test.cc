@@ -10,6 +10,7 @@
 #include "tessera/base/mapped_file.h"
 #include "tessera/tokenizer/corpus_shards.h"
 #include "tessera/tokenizer/id_buffer.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/tokenizer/fixtures.h"
 
 namespace tessera {
@@ -17,18 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "tessera-shards-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
+using Folder = test::TemporaryFolder;
 
 TEST(Shards, HoldTheIdsOfEachDocument) {
   for (const auto& [name, tokenizer] : fixtures::all_tokenizers()) {
