@@ -1,8 +1,8 @@
-#include "tessera/base/hash.h"
-
 #include <random>
 
 #include <gtest/gtest.h>
+
+#include "tessera/base/hash.h"
 
 namespace tessera {
 namespace {
