@@ -42,11 +42,13 @@ bool killed_after(const std::vector<std::string>& arguments, std::chrono::micros
   const pid_t child = fork();
   if (child == 0) {
     const int nowhere = open("/dev/null", O_RDWR);
+    if (nowhere < 0) _exit(127);
     dup2(nowhere, 1);
     dup2(nowhere, 2);
     std::vector<std::string> words = {TESSERA_BINARY};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     execv(argv[0], argv.data());

@@ -14,8 +14,6 @@
 namespace tessera {
 namespace {
 
-namespace fs = std::filesystem;
-
 using Folder = test::TemporaryFolder;
 
 std::string gzip(const std::string& text) {

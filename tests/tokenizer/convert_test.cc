@@ -15,8 +15,6 @@
 namespace tessera {
 namespace {
 
-namespace fs = std::filesystem;
-
 using Folder = test::TemporaryFolder;
 
 void expect_alike(const Tokenizer& a, const Tokenizer& b) {
