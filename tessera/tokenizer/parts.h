@@ -127,7 +127,8 @@ class Model {
   class Runner {
    public:
     virtual ~Runner() = default;
-    // Appends the ids that encode() gives for the whole text as one piece.
+    // Appends the ids that encode() gives for the whole text as one piece. 32 bytes behind the
+    // text must be readable.
     virtual void run(std::string_view text, bool allow_control, IdBuffer& out) = 0;
   };
   // Null where the model has none that is faster than append_ids(). Must not outlive the model.

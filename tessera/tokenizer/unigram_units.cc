@@ -11,12 +11,15 @@ namespace {
 
 // What is remembered of a word: its best way when sums are exact, and by how much each choice on it
 // was the best.
-struct Entry {
-  static constexpr size_t kLongest = 15, kMost = 9;
+struct alignas(64) Entry {
+  static constexpr size_t kLongest = 31, kMost = 6;
   struct Key {
-    uint64_t low = 0, high = 0;  // the last byte is the length, so that no word has all zeros
+    std::array<uint64_t, 4> bytes{};  // the last byte is the length, so that no word has all zeros
+    bool empty() const { return bytes[3] == 0; }
     bool operator==(const Key& other) const {
-      return ((low ^ other.low) | (high ^ other.high)) == 0;
+      uint64_t differs = 0;
+      for (size_t i = 0; i < bytes.size(); ++i) differs |= bytes[i] ^ other.bytes[i];
+      return differs == 0;
     }
   };
   Key key;
@@ -28,39 +31,45 @@ struct Entry {
 // 32,768 words, 2 MiB; forgets the least recent of four.
 class WordTable {
  public:
-  const Entry* find(std::string_view word) const {
-    if (entries_.empty() || word.size() > Entry::kLongest) return nullptr;
-    const auto key = key_of(word);
+  WordTable() : entries_(kSets * kWays) {}
+
+  // 32 bytes from the word's first on must be readable. Of words that are too long: an empty key.
+  static Entry::Key key_of(const char* word, size_t size) {
+    Entry::Key key;
+    if (size > Entry::kLongest) return key;
+    std::memcpy(key.bytes.data(), word, sizeof key.bytes);
+    for (size_t i = 0; i < key.bytes.size(); ++i) {
+      const size_t bytes = size > 8 * i ? std::min<size_t>(size - 8 * i, 8) : 0;
+      key.bytes[i] &= bytes == 8 ? ~uint64_t{0} : ~(~uint64_t{0} << 8 * bytes);
+    }
+    key.bytes[3] |= static_cast<uint64_t>(size) << 56;
+    return key;
+  }
+  void fetch(const Entry::Key& key) const { __builtin_prefetch(entries_.data() + place(key)); }
+  const Entry* find(const Entry::Key& key) const {
     const Entry* ways = entries_.data() + place(key);
     for (size_t w = 0; w < kWays; ++w) {
       if (ways[w].key == key) return ways + w;
     }
     return nullptr;
   }
-  void insert(std::string_view word, double margin, std::span<const ModelToken> tokens) {
-    if (word.size() > Entry::kLongest || tokens.size() > Entry::kMost) return;
-    if (entries_.empty()) entries_.resize(kSets * kWays);
+  void insert(const Entry::Key& key, double margin, std::span<const ModelToken> tokens) {
+    if (tokens.size() > Entry::kMost) return;
     Entry entry;
-    entry.key = key_of(word);
+    entry.key = key;
     // Rounded down, so that it never promises more.
     entry.margin = std::nextafter(static_cast<float>(margin), 0.0F);
     for (const ModelToken& t : tokens) entry.ids[entry.count++] = t.id;
-    Entry* ways = entries_.data() + place(entry.key);
+    Entry* ways = entries_.data() + place(key);
     std::copy_backward(ways, ways + kWays - 1, ways + kWays);
     ways[0] = entry;
   }
 
  private:
   static constexpr size_t kWays = 4, kSets = 8192;
-  static Entry::Key key_of(std::string_view word) {
-    std::array<char, 16> bytes{};
-    std::memcpy(bytes.data(), word.data(), word.size());
-    bytes[15] = static_cast<char>(word.size());
-    return std::bit_cast<Entry::Key>(bytes);
-  }
   static size_t place(const Entry::Key& key) {
-    const uint64_t hash =
-        (key.low ^ std::rotl(key.high, 29) * 0x9E3779B97F4A7C15) * 0xD6E8FEB86659FD93;
+    uint64_t hash = 0;
+    for (const uint64_t bytes : key.bytes) hash = std::rotl(hash ^ bytes, 29) * 0x9E3779B97F4A7C15;
     return (hash >> 51) * kWays;
   }
   std::vector<Entry> entries_;
@@ -77,26 +86,44 @@ class UnigramRunner : public Model::Runner {
 
   void run(std::string_view text, bool allow_control, IdBuffer& out) override {
     constexpr size_t kChunk = 8192;
-    WordTable& table = tables_[allow_control ? 1 : 0];
+    auto& table = tables_[allow_control ? 1 : 0];
+    if (!table) table = std::make_unique<WordTable>();
     sum_ = 0;
     after_unknown_ = false;
+    std::array<Entry::Key, kBatch> keys;
     for (size_t at = 0; at < text.size();) {
       starts_.clear();
       at = borders_.cut(text, at, kChunk, starts_);
+      const size_t words = starts_.size();
       starts_.push_back(static_cast<uint32_t>(at));
-      for (size_t i = 0; i + 1 < starts_.size(); ++i) {
-        word(text.substr(starts_[i], starts_[i + 1] - starts_[i]), allow_control, table, out);
+      for (size_t first = 0; first < words; first += kBatch) {
+        const uint32_t* begins = starts_.data() + first;
+        const size_t n = std::min(words - first, kBatch);
+        for (size_t i = 0; i < n; ++i) {
+          keys[i] = WordTable::key_of(text.data() + begins[i], begins[i + 1] - begins[i]);
+          table->fetch(keys[i]);
+        }
+        for (size_t i = 0; i < n; ++i) {
+          word(text.substr(begins[i], begins[i + 1] - begins[i]), keys[i], allow_control, *table,
+               out);
+        }
       }
     }
   }
 
  private:
-  void word(std::string_view word, bool allow_control, WordTable& table, IdBuffer& out) {
-    if (const Entry* known = table.find(word); known && sure(known->margin, word.size())) {
+  // Words whose entries are fetched ahead.
+  static constexpr size_t kBatch = 32;
+
+  void word(std::string_view word, const Entry::Key& key, bool allow_control, WordTable& table,
+            IdBuffer& out) {
+    const bool short_enough = !key.empty();
+    const Entry* known = short_enough ? table.find(key) : nullptr;
+    if (known && sure(known->margin, word.size())) {
       TokenId* to = out.room(known->count);
       for (size_t i = 0; i < known->count; ++i) {
         to[i] = known->ids[i];
-        add(known->ids[i]);
+        sum_ = static_cast<Sum>(lattice_.score(known->ids[i]) + sum_);
       }
       out.written(known->count);
       after_unknown_ = false;
@@ -106,11 +133,11 @@ class UnigramRunner : public Model::Runner {
     for (const char c : word) c == ' ' ? spelled_.append("\xE2\x96\x81") : spelled_.append(1, c);
     tokens_.clear();
     double margin = 0;
-    if (word.size() <= Entry::kLongest) {
+    if (short_enough) {
       lattice_.best_way<double>(spelled_, allow_control, 0, tokens_, &margin);
       const auto unknown = [this](const ModelToken& t) { return lattice_.is_unknown(t.id); };
       if (std::none_of(tokens_.begin(), tokens_.end(), unknown)) {
-        table.insert(word, margin, tokens_);
+        table.insert(key, margin, tokens_);
       }
     }
     if (sure(margin, word.size())) {
@@ -154,7 +181,7 @@ class UnigramRunner : public Model::Runner {
 
   const UnigramLattice& lattice_;
   const Borders& borders_;
-  std::array<WordTable, 2> tables_;  // without and with control tokens
+  std::array<std::unique_ptr<WordTable>, 2> tables_;  // without and with control tokens
   Sum sum_ = 0;
   bool after_unknown_ = false;
   std::vector<uint32_t> starts_;

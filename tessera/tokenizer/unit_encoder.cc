@@ -72,7 +72,9 @@ void UnitEncoder::encode(std::string_view text, bool allow_control, State& state
     if (!state.runner) state.runner = model_.runner();
     state.spelled.clear();
     normaliser_->write_spaced(text, state.spelled);
-    state.runner->run(state.spelled, allow_control, out);
+    const size_t size = state.spelled.size();
+    state.spelled.append(32, '\0');
+    state.runner->run({state.spelled.data(), size}, allow_control, out);
     return;
   }
   auto& cache = state.caches[allow_control ? 1 : 0];
