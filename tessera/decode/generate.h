@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -70,8 +71,13 @@ class Generator {
             std::vector<TokenId> prompt, const GenerateOptions& options,
             GenerateCallbacks callbacks = {}, std::unique_ptr<Past> past = nullptr);
   bool done() const;
-  // Appends what must run in the next pass.
-  void items(std::vector<CausalModel::Item>& batch);
+  // Appends what must run in the next pass: what its texts have pending, long parts cut to
+  // `prefill_chunk` ids a text and `most` in all. What a token more costs always runs whole.
+  void items(std::vector<CausalModel::Item>& batch,
+             int64_t most = std::numeric_limits<int64_t>::max());
+  // Ids that wait to be run, and those of them that the next pass runs whatever `most` says.
+  int64_t waiting() const;
+  int64_t unconditional() const;
   // Goes on after that pass. What a search throws ends the text with Finish::error.
   void advance();
   // Ends the text now.
@@ -79,8 +85,16 @@ class Generator {
   // The result; once, when done.
   Generation take();
 
+  // The texts that go on, for those who count what their pasts hold.
+  std::span<const Branch> live() const { return search_->live(); }
+  const std::vector<TokenId>& prompt() const { return setup_->prompt; }
+  // Gives up all pasts: everything is run again after resume(). The text stays.
+  void drop_pasts();
+  // After drop_pasts(); `prefix`: null, or a past that has seen a beginning of every text, but not
+  // all of it.
+  void resume(const Past* prefix);
+
  private:
-  bool prompt_left() const;
   void stream();
 
   CausalModel& model_;
@@ -89,6 +103,8 @@ class Generator {
   std::unique_ptr<SearchSetup> setup_;  // at a fixed place: the search refers to it
   std::unique_ptr<Search> search_;
   std::vector<float> logits_;  // [rows wanted, vocabulary]
+  std::vector<size_t> ran_;    // ids of each live text in the current pass
+  bool reading_ = true;        // no token was chosen yet
   size_t given_ = 0;           // bytes of text handed to the callback
   std::vector<Branch> results_;
   Generation out_;

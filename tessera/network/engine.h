@@ -39,4 +39,8 @@ struct EngineMemory {
 };
 EngineMemory memory_of(const Network& network);
 
+// What decides the bits of its keys and values: "f16 cache, activations in 15 bits". "" for a
+// network of another kind.
+std::string engine_text(const Network& network);
+
 }  // namespace tessera
