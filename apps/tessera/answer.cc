@@ -1,5 +1,7 @@
 #include "apps/tessera/answer.h"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,6 +25,8 @@ bool chosen_by_flags(const RunOptions& o) {
   return !(o.decode.empty() && o.temp.empty() && o.top_k.empty() && o.top_p.empty() &&
            o.min_p.empty());
 }
+
+bool samples(const GenerationSettings& own) { return own.temperature && *own.temperature != 0; }
 
 Json counters_of(const std::string& policy, const Past* past) {
   Json out;
@@ -59,7 +63,7 @@ std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
     }
     return keys ? spec.text() : o.decode;
   }
-  if (!own.temperature || *own.temperature == 0) return "greedy";
+  if (!samples(own)) return "greedy";
   set_key(spec, "temp", fmt::format("{}", *own.temperature));
   if (own.top_k) set_key(spec, "top-k", fmt::format("{}", *own.top_k));
   if (own.top_p) set_key(spec, "top-p", fmt::format("{}", *own.top_p));
@@ -68,13 +72,39 @@ std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
   return spec.text();
 }
 
+Session open_run(const RunOptions& o) {
+  Session session = open_session(o.common, o.context);
+  for (const std::string& with : o.with) {
+    constexpr std::string_view role = "draft=";
+    if (!with.starts_with(role)) {
+      throw WrongCommand("--with " + with, "is not draft=REF", "There is no other role.");
+    }
+    CommonOptions other = o.common;
+    other.model = with.substr(role.size());
+    other.tokenizer.clear();
+    Session second = open_session(other, "full");
+    const Vocabulary &mine = session.tokenizer->vocabulary(), &its = second.tokenizer->vocabulary();
+    for (TokenId id = 0; id < std::min(mine.size(), its.size()); ++id) {
+      if (mine.piece(id) == its.piece(id)) continue;
+      throw Error("--with " + with,
+                  fmt::format("its token {} is \"{}\", the model's is \"{}\"", id,
+                              std::string(its.piece(id)), std::string(mine.piece(id))),
+                  "Take a model of the same vocabulary.");
+    }
+    session.draft = std::move(second.model);
+  }
+  return session;
+}
+
 GenerateOptions generate_options(const RunOptions& o, const Session& session) {
   GenerateOptions out;
   out.decode = decode_spec(o, session.files.generation);
-  if (!chosen_by_flags(o) && out.decode != "greedy") {
+  if (!chosen_by_flags(o) && samples(session.files.generation)) {
     tell("tessera run: the model's own settings: --decode " + out.decode);
   }
   out.constrain = o.constrain;
+  out.draft = o.draft;
+  out.draft_model = session.draft.get();
   out.max_tokens = o.max_tokens;
   out.stop = o.stop;
   out.seed = o.seed;
@@ -95,6 +125,8 @@ Json result_json(const RunOptions& o, const GenerateOptions& options, const Gene
   out["tokens"] = g.best.ids.size();
   out["seed"] = g.seed;
   out["decode"] = options.decode;
+  out["draft"] = {
+      {"method", options.draft}, {"guessed", g.drafts.guessed}, {"kept", g.drafts.kept}};
   out["context"] = counters_of(o.context, g.past.get());
   out["prefill_tokens_per_s"] = rate(g.prompt_tokens - g.reused_tokens, g.prefill_seconds);
   out["decode_tokens_per_s"] = rate(static_cast<int64_t>(g.best.ids.size()), g.decode_seconds);

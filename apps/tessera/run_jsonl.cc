@@ -139,7 +139,7 @@ class Batch {
   }
 
   int run() {
-    session_.emplace(open_session(o_.common, o_.context));
+    session_.emplace(open_run(o_));
     plain_ = generate_options(o_, *session_);
     BatchOptions options;
     options.running = o_.batch;

@@ -11,6 +11,7 @@
 #include "apps/tessera/chat.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
+#include "tessera/base/atomic_file.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/base/spec.h"
@@ -25,10 +26,9 @@ namespace {
 class Runner {
  public:
   explicit Runner(const RunOptions& o)
-      : o_(o),
-        session_(open_session(o.common, o.context)),
-        options_(generate_options(o, session_)) {
+      : o_(o), session_(open_run(o)), options_(generate_options(o, session_)) {
     if (o.cache.empty()) return;
+    const AtomicFile probe(o.cache);  // said before the answer: it cannot be written
     origin_ =
         past_origin(session_.files, *session_.tokenizer, o.context, session_.model->network());
     if (!std::filesystem::exists(o.cache)) return;
@@ -173,6 +173,7 @@ void check_flags(const RunOptions& o) {
   check_spec<ContextPolicy>("--context", o.context);
   check_spec<Constraint>("--constrain", o.constrain);
   check_spec<Strategy>("--decode", decode_spec(o, {}));
+  check_spec<Drafter>("--draft", o.draft);
   for (const std::string& a : o.template_arguments) {
     if (a.find('=') == std::string::npos || a[0] == '=') {
       throw WrongCommand("--template-arg " + a, "is not KEY=VALUE");
@@ -228,16 +229,27 @@ Verb verb_run() {
         app.add_option("--constrain", o->constrain,
                        "what the answer must obey [none]; more: tessera list constrain")
             ->type_name("SPEC");
+        app.add_option("--draft", o->draft,
+                       "guess tokens ahead and check them together; the answer stays the same "
+                       "[none]; more: tessera list draft")
+            ->type_name("SPEC");
+        app.add_option("--with", o->with,
+                       "a second model: draft=REF guesses for --draft draft-model")
+            ->type_name("ROLE=REF")
+            ->allow_extra_args(false);
         app.add_option("--context", o->context,
                        "what each token sees [full]; more: tessera list context")
             ->type_name("SPEC");
         add_ctx(app, o->common);
         app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
             ->type_name("N");
-        app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")->type_name("S");
+        app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")
+            ->type_name("S")
+            ->allow_extra_args(false);
         app.add_option("--template-arg", o->template_arguments,
                        "variable of the chat template (repeatable)")
-            ->type_name("K=V");
+            ->type_name("K=V")
+            ->allow_extra_args(false);
         app.add_flag("--show-prompt", o->show_prompt,
                      "print the rendered prompt and its ids, then stop");
         app.add_option("--cache", o->cache,

@@ -31,7 +31,8 @@ struct BatchRequest {
   GenerateCallbacks callbacks;  // called between passes, by whoever runs them
   std::string client;           // clients take turns, each first come first served
   // Called once, with the result. What is wrong with a request, or with running it, is a result
-  // with Finish::error. An answer that ran out of its memory ends with Finish::length.
+  // with Finish::error. Without max_tokens an answer may be as long as `memory` holds of it. The
+  // result's past counts as long as it lives.
   std::function<void(Generation)> done;
 };
 

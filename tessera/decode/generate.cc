@@ -75,6 +75,10 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
   setup_->seed = options.seed ? *options.seed : fresh_seed();
   setup_->top_logprobs = options.top_logprobs;
   setup_->logit_bias = options.logit_bias;
+  if (auto drafter = make_guest<Drafter>(options.draft); !drafter->nothing()) {
+    drafter->attach(setup_->vocabulary, options.draft_model);
+    setup_->drafter = std::move(drafter);
+  }
 
   if (!past) past = model.new_past();
   out_.seed = setup_->seed;
@@ -87,6 +91,11 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
                 "Hand in a past that holds a beginning of the prompt.");
   }
   search_ = strategy->start(*setup_, Branch(*setup_, std::move(past), 0));
+  if (setup_->drafter && !search_->drafts()) {
+    throw Error("--draft " + options.draft,
+                "serves one text; --decode " + options.decode + " follows several",
+                "Use it with greedy or sample.");
+  }
 }
 
 bool Generator::done() const { return done_; }
@@ -208,6 +217,7 @@ void Generator::end(Finish why, std::string error) {
   if (done_) return;
   done_ = true;
   out_.error = std::move(error);
+  out_.drafts = search_->draft_counts();
   results_ = search_->take();
   for (Branch& b : results_) b.end(why);
   if (callbacks_.text && results_[0].text.size() > given_) {

@@ -19,6 +19,8 @@ namespace tessera {
 struct GenerateOptions {
   std::string decode = "greedy";       // spec of the seam decode
   std::string constrain = "none";      // spec of the seam constrain
+  std::string draft = "none";          // spec of the seam draft
+  CausalModel* draft_model = nullptr;  // for drafters that ask one; outlives the answer
   int64_t max_tokens = 0;              // 0: as many as the context holds
   std::vector<TokenId> stop_ids = {};  // end tokens; they say nothing and end the text
   std::vector<std::string> stop = {};  // strings that end the text and are not part of it
@@ -55,6 +57,7 @@ struct Generation {
   uint64_t seed = 0;                  // the one that was used: the same again gives the same text
   int64_t prompt_tokens = 0;
   int64_t reused_tokens = 0;  // of the prompt, held by the past that was handed in
+  DraftCounts drafts;
   double prefill_seconds = 0, decode_seconds = 0;
   std::string error;           // what Finish::error means
   std::unique_ptr<Past> past;  // of the best text; may lack its last tokens

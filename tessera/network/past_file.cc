@@ -58,7 +58,7 @@ class Reader {
   Reader(const std::string& path, std::span<const std::byte> bytes) : path_(path), rest_(bytes) {}
 
   Error damaged(const std::string& what) const {
-    return Error(path_, "is no whole cache file: " + what, "Delete it; the next run writes it.");
+    return Error(path_, "is no whole cache file: " + what, "Name another file, or delete this one.");
   }
   std::span<const std::byte> take(uint64_t n) {
     if (n > rest_.size()) throw damaged("it ends too early");
@@ -104,7 +104,7 @@ PastOrigin past_origin(const ModelFiles& model, const Tokenizer& tokenizer,
   }
   return {
       hash_text(weights.value()), hash_text(pieces.value()), policy,
-      fmt::format("{} {} {}", kernels().name, engine_text(network), network.description().context)};
+      fmt::format("{}, {}, texts of {}", kernels().name, engine_text(network), network.description().context)};
 }
 
 void save_past(const std::string& path, const PastOrigin& origin, const Network& network,

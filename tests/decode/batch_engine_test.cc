@@ -64,17 +64,19 @@ BatchCounters serve(const std::string& policy, const BatchOptions& options, size
   std::map<size_t, Generation> results;
   for (size_t i = 0; i < count; ++i) {
     BatchRequest r = all[i];
-    r.done = [&results, i](Generation g) { results.emplace(i, std::move(g)); };
+    r.done = [&results, i](Generation g) {
+      g.past.reset();
+      results.emplace(i, std::move(g));
+    };
     engine.submit(std::move(r));
     // They come while others run.
     for (size_t k = 0; k < i % 4; ++k) engine.step();
   }
   engine.drain();
   EXPECT_EQ(results.size(), count);
-  for (auto& [i, g] : results) {
+  for (const auto& [i, g] : results) {
     SCOPED_TRACE("request " + std::to_string(i) + " " + all[i].options.decode);
     expect_alone(all[i], g, policy);
-    g.past.reset();
   }
   return engine.counters();
 }
