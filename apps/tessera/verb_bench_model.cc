@@ -122,6 +122,7 @@ Verb verb_bench_model() {
                 ->check(CLI::Range(1, 4096));
             app.add_option("--context", o->context, "what each token sees [full]");
             add_ctx(app, o->common);
+            add_cache_type(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return bench(*o); };

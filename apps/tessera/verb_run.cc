@@ -241,6 +241,7 @@ Verb verb_run() {
                        "what each token sees [full]; more: tessera list context")
             ->type_name("SPEC");
         add_ctx(app, o->common);
+        add_cache_type(app, o->common);
         app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
             ->type_name("N");
         app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")

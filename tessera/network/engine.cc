@@ -75,6 +75,8 @@ CacheType cache_type(CacheChoice choice, bool whole) {
       return CacheType::f16;
     case CacheChoice::bf16:
       return CacheType::bf16;
+    case CacheChoice::q8:
+      return CacheType::q8;
     case CacheChoice::automatic:
       break;
   }
@@ -203,16 +205,16 @@ class Engine final : public Network {
   }
 
   std::string arithmetic() const {
-    constexpr std::array<const char*, 3> caches = {"f32", "f16", "bf16"};
+    constexpr std::array<const char*, 4> caches = {"f32", "f16", "bf16", "q8"};
     return fmt::format("{} cache, activations in {} bits", caches[static_cast<size_t>(shape_.type)],
                        options_.activations == Activations::fifteen_bits ? 15 : 8);
   }
 
   EngineMemory memory() const {
     return {plan_.weight_bytes(), plan_.scratch_bytes(),
-            description_.decoder ? 2 * shape_.layers * shape_.kv_heads * shape_.padded() *
-                                       tessera::cache_bytes(shape_.type)
-                                 : 0};
+            description_.decoder
+                ? 2 * shape_.layers * shape_.kv_heads * shape_.half_bytes() / kBlockKeys
+                : 0};
   }
 
  private:

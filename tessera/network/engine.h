@@ -15,6 +15,7 @@ enum class CacheChoice : uint8_t {
   f32,
   f16,
   bf16,  // three bits coarser than f16; for keys or values beyond 65,504
+  q8,    // half of f16's bytes: codes of -127 .. 127 with a scale a head's key or value
 };
 
 struct EngineOptions {

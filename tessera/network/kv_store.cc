@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <string>
@@ -20,6 +21,20 @@ constexpr int64_t kSlabBytes = 2 << 20;
 
 // Beyond the range of binary16 the largest number: an infinity would make sums of weight 0 NaN.
 uint16_t float_to_finite_half(float x) { return float_to_half(std::clamp(x, -65504.f, 65504.f)); }
+
+// Codes of `x`, `stride` apart; gives their scale.   x [n]
+float write_codes(const float* x, int64_t n, int8_t* codes, int64_t stride) {
+  float most = 0;
+  for (int64_t d = 0; d < n; ++d) most = std::max(most, std::abs(x[d]));
+  most = std::min(most, 1e30f);
+  const float inverse = most > 0 ? 127 / most : 0;
+  for (int64_t d = 0; d < n; ++d) {
+    const float code = std::nearbyint(x[d] * inverse);
+    // A NaN becomes some code: the layers that made it are looked at elsewhere.
+    codes[d * stride] = code > -127 ? static_cast<int8_t>(std::min(code, 127.f)) : int8_t{-127};
+  }
+  return most / 127;
+}
 
 }  // namespace
 
@@ -165,6 +180,15 @@ void KvStore::write(int64_t layer, int64_t head, int64_t entry, const float* key
     std::memcpy(values + at * width, value, static_cast<size_t>(s.head_width) * sizeof(float));
     return;
   }
+  if (s.type == CacheType::q8) {
+    auto* keys = reinterpret_cast<int8_t*>(b->keys);
+    auto* values = reinterpret_cast<int8_t*>(b->values);
+    auto* key_scales = reinterpret_cast<float*>(keys + width * kBlockKeys);
+    auto* value_scales = reinterpret_cast<float*>(values + width * kBlockKeys);
+    key_scales[at] = write_codes(key, s.head_width, keys + at, kBlockKeys);
+    value_scales[at] = write_codes(value, s.head_width, values + at * width, 1);
+    return;
+  }
   auto* keys = reinterpret_cast<uint16_t*>(b->keys);
   auto* values = reinterpret_cast<uint16_t*>(b->values);
   const auto shortened = s.type == CacheType::f16 ? float_to_finite_half : float_to_bfloat;
@@ -199,6 +223,13 @@ void KvStore::write_to(const std::function<void(std::span<const std::byte>)>& si
       }
       std::byte* values = last.data() + s.half_bytes();
       std::fill(values + used * width * each, values + kBlockKeys * width * each, std::byte{});
+      if (s.type == CacheType::q8) {
+        for (std::byte* half : {last.data(), values}) {
+          std::byte* scales = half + kBlockKeys * width;
+          std::fill(scales + used * sizeof(float), scales + kBlockKeys * sizeof(float),
+                    std::byte{});
+        }
+      }
       sink(last);
     }
   }

@@ -23,10 +23,10 @@ struct KvShape {
 
   // Head width as the kernels want it: a multiple of 16, the rest zero.
   int64_t padded() const { return (head_width + 15) / 16 * 16; }
-  int64_t half_bytes() const { return padded() * kBlockKeys * cache_bytes(type); }
+  int64_t half_bytes() const { return half_block_bytes(type, padded()); }
 };
 
-// keys [padded, kBlockKeys], then values [kBlockKeys, padded].
+// keys [padded, kBlockKeys], then values [kBlockKeys, padded], each with its scales for q8.
 struct KvBlock {
   std::atomic<int32_t> owners{1};
   std::byte* keys = nullptr;

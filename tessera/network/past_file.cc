@@ -58,7 +58,8 @@ class Reader {
   Reader(const std::string& path, std::span<const std::byte> bytes) : path_(path), rest_(bytes) {}
 
   Error damaged(const std::string& what) const {
-    return Error(path_, "is no whole cache file: " + what, "Name another file, or delete this one.");
+    return Error(path_, "is no whole cache file: " + what,
+                 "Name another file, or delete this one.");
   }
   std::span<const std::byte> take(uint64_t n) {
     if (n > rest_.size()) throw damaged("it ends too early");
@@ -102,9 +103,9 @@ PastOrigin past_origin(const ModelFiles& model, const Tokenizer& tokenizer,
     pieces.add(piece);
     pieces.add(static_cast<uint64_t>(v.role(static_cast<TokenId>(id))));
   }
-  return {
-      hash_text(weights.value()), hash_text(pieces.value()), policy,
-      fmt::format("{}, {}, texts of {}", kernels().name, engine_text(network), network.description().context)};
+  return {hash_text(weights.value()), hash_text(pieces.value()), policy,
+          fmt::format("{}, {}, texts of {}", kernels().name, engine_text(network),
+                      network.description().context)};
 }
 
 void save_past(const std::string& path, const PastOrigin& origin, const Network& network,

@@ -65,7 +65,8 @@ std::string refusal(const std::string& path, const PastOrigin& origin, Network& 
 // Oracle: the past that never left memory.
 TEST(PastFile, ARestoredPastGoesOnWithTheSameBits) {
   test::TemporaryFolder folder;
-  for (const CacheChoice cache : {CacheChoice::f32, CacheChoice::f16, CacheChoice::bf16}) {
+  for (const CacheChoice cache :
+       {CacheChoice::f32, CacheChoice::f16, CacheChoice::bf16, CacheChoice::q8}) {
     for (const char* policy : {"full", "streaming:sinks=4,local=70"}) {
       for (const int64_t length : {1, 63, 64, 65, 130, 300}) {
         SCOPED_TRACE(std::string(policy) + " " + std::to_string(length));
@@ -87,17 +88,21 @@ TEST(PastFile, ARestoredPastGoesOnWithTheSameBits) {
 }
 
 TEST(PastFile, HoldsNothingOfWhatWasTakenBack) {
-  Reader r;
-  test::TemporaryFolder folder;
-  const auto ids = random_ids(3, 100, 96);
-  auto plain = r.network->new_past(), shortened = r.network->new_past();
-  r.run(*plain, ids);
-  r.run(*shortened, ids);
-  r.run(*shortened, random_ids(5, 25, 96));
-  shortened->truncate(100);
-  save_past(folder / "a", r.origin(), *r.network, ids, *plain);
-  save_past(folder / "b", r.origin(), *r.network, ids, *shortened);
-  EXPECT_EQ(content(folder / "a"), content(folder / "b"));
+  for (const CacheChoice cache : {CacheChoice::f32, CacheChoice::f16, CacheChoice::q8}) {
+    EngineOptions options;
+    options.cache = cache;
+    Reader r(7, options);
+    test::TemporaryFolder folder;
+    const auto ids = random_ids(3, 100, 96);
+    auto plain = r.network->new_past(), shortened = r.network->new_past();
+    r.run(*plain, ids);
+    r.run(*shortened, ids);
+    r.run(*shortened, random_ids(5, 25, 96));
+    shortened->truncate(100);
+    save_past(folder / "a", r.origin(), *r.network, ids, *plain);
+    save_past(folder / "b", r.origin(), *r.network, ids, *shortened);
+    EXPECT_EQ(content(folder / "a"), content(folder / "b"));
+  }
 }
 
 TEST(PastFile, IsRefusedWithTheReasonWhereSomethingDiffers) {
