@@ -26,14 +26,14 @@ struct ConvertOptions {
 };
 
 int convert(const ConvertOptions& o) {
+  if (!o.output.ends_with(".gguf")) {
+    throw WrongCommand("-o " + o.output, "is no name of a GGUF file", "End it in .gguf.");
+  }
   use_threads(o.common);
   const ModelFiles model = open_files(o.common);
   if (!model.gguf) {
     throw Error(model.path, "is " + model.format + "; only GGUF files can be converted",
                 "Convert it to GGUF with its own tools first.");
-  }
-  if (!o.output.ends_with(".gguf")) {
-    throw WrongCommand("-o " + o.output, "is no name of a GGUF file", "End it in .gguf.");
   }
   std::error_code none;
   if (std::filesystem::equivalent(model.path, o.output, none)) {

@@ -45,7 +45,7 @@ void write(const std::string& path, const std::vector<Made>& all) {
   GgufWriter writer(path);
   writer.set("general.architecture", "toy");
   writer.set("general.file_type", uint32_t{0});
-  writer.set("general.alignment", uint32_t{64});
+  writer.set("general.alignment", uint32_t{32});
   writer.set("split.count", uint32_t{1});
   writer.set("toy.name", "kept");
   for (const Made& t : all) writer.declare(t.name, t.type, t.shape);
@@ -79,7 +79,7 @@ TEST(RetypeGguf, MatricesGetTheTypeAndTheRestStaysAsItIs) {
     const GgufFile fresh(folder / "b.gguf");
     EXPECT_EQ(fresh.string("toy.name"), "kept");
     EXPECT_FALSE(fresh.find("split.count"));
-    EXPECT_EQ(fresh.integer("general.alignment"), 64);
+    EXPECT_EQ(fresh.integer("general.alignment"), 32);
     ASSERT_EQ(fresh.tensors().size(), old.tensors().size());
     const bool blocks = layout_of(type).block_elements > 1;
     int64_t changed = 0;
