@@ -17,7 +17,8 @@ class DraftModel : public Drafter {
   bool nothing() const override { return options_.tokens == 0; }
 
   void attach(int64_t vocabulary, CausalModel* model) override {
-    if (!model) throw Error("--draft draft-model", "there is no model to guess", "Add --with draft=REF.");
+    if (!model)
+      throw Error("--draft draft-model", "there is no model to guess", "Add --with draft=REF.");
     if (model->vocabulary_size() != vocabulary) {
       throw Error("--with draft",
                   "has " + std::to_string(model->vocabulary_size()) + " tokens, the model " +

@@ -188,8 +188,10 @@ TEST(Draft, WhatCannotBeServedIsRefused) {
     }
     return "";
   };
-  EXPECT_NE(refusal(model, asking("greedy", "draft-model")).find("--with draft=REF"), std::string::npos);
-  EXPECT_NE(refusal(model, asking("greedy", "draft-model", &small)).find("9 tokens"), std::string::npos);
+  EXPECT_NE(refusal(model, asking("greedy", "draft-model")).find("--with draft=REF"),
+            std::string::npos);
+  EXPECT_NE(refusal(model, asking("greedy", "draft-model", &small)).find("9 tokens"),
+            std::string::npos);
   EXPECT_NE(refusal(model, asking("beam:beams=2", "lookup")).find("greedy"), std::string::npos);
   EXPECT_NE(refusal(forgetful, asking("greedy", "lookup")).find("--context full"),
             std::string::npos);
