@@ -11,7 +11,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ALLOWED = {"apps/tessera/verb_run.cc": {"sample"}}  # --temp, --top-p, .. are short for --decode sample:..
+ALLOWED = {"apps/tessera/answer.cc": {"sample"}}  # --temp, --top-p, .. are short for --decode sample:..
 COMMON_WORDS = {"none"}
 
 

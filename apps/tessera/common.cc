@@ -85,6 +85,13 @@ void add_ctx(CLI::App& app, CommonOptions& options) {
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 31));
 }
 
+void add_cache_type(CLI::App& app, CommonOptions& options) {
+  app.add_option("--cache-type", options.cache_type,
+                 "how keys and values are kept: f32, f16, bf16, q8 [f32 for f32 weights, else f16]")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8"}));
+}
+
 void add_threads(CLI::App& app, CommonOptions& options) {
   app.add_option("-j,--threads", options.threads, "worker threads [what this machine allows]")
       ->type_name("N")

@@ -1,5 +1,8 @@
 #include "apps/tessera/session.h"
 
+#include <string_view>
+#include <utility>
+
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -30,6 +33,13 @@ std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
 EngineOptions engine_options(const CommonOptions& options) {
   EngineOptions engine;
   engine.context = options.ctx;
+  const std::pair<std::string_view, CacheChoice> choices[] = {{"f32", CacheChoice::f32},
+                                                              {"f16", CacheChoice::f16},
+                                                              {"bf16", CacheChoice::bf16},
+                                                              {"q8", CacheChoice::q8}};
+  for (const auto& [name, choice] : choices) {
+    if (name == options.cache_type) engine.cache = choice;
+  }
   return engine;
 }
 

@@ -25,6 +25,7 @@ struct Session {
   ModelFiles files;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<LanguageModel> model;
+  std::unique_ptr<LanguageModel> draft;  // --with draft=REF; null: none
 };
 
 // Opens a decoder with the pool's threads set.

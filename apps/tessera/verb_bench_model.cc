@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <memory>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -16,7 +18,7 @@ namespace {
 
 struct BenchOptions {
   CommonOptions common;
-  int64_t prompt_tokens = 512, tokens = 64, rounds = 3;
+  int64_t prompt_tokens = 512, tokens = 64, rounds = 3, batch = 1;
   std::string context = "full";
 };
 
@@ -34,23 +36,32 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
   for (size_t i = 0; i < prompt.size(); ++i) {
     prompt[i] = static_cast<int32_t>(static_cast<int64_t>(i) * 7919 % vocabulary);
   }
-  std::vector<float> logits(static_cast<size_t>(vocabulary));
-  auto past = model.new_past();
-  auto run = [&](std::span<const int32_t> ids) {
-    CausalModel::Item item{past.get(), ids, {}, logits, 1};
-    model.forward({&item, 1});
-  };
+  const auto columns = static_cast<size_t>(vocabulary), texts = static_cast<size_t>(o.batch);
+  std::vector<float> logits(texts * columns);
+  std::vector<std::unique_ptr<Past>> pasts;
+  pasts.push_back(model.new_past());
   Rates r;
   double start = seconds();
-  run(prompt);
+  CausalModel::Item item{pasts[0].get(), prompt, {}, std::span(logits).first(columns), 1};
+  model.forward({&item, 1});
   r.prefill = static_cast<double>(o.prompt_tokens) / (seconds() - start);
+  // Each text goes on from the prompt by itself.
+  for (size_t t = 1; t < texts; ++t) {
+    pasts.push_back(pasts[0]->fork());
+    std::copy_n(logits.begin(), columns, logits.begin() + static_cast<ptrdiff_t>(t * columns));
+  }
+  std::vector<int32_t> next(texts);
+  std::vector<CausalModel::Item> items(texts);
   start = seconds();
   for (int64_t i = 0; i < o.tokens; ++i) {
-    const auto next =
-        static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-    run({&next, 1});
+    for (size_t t = 0; t < texts; ++t) {
+      const auto row = std::span(logits).subspan(t * columns, columns);
+      next[t] = static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
+      items[t] = {pasts[t].get(), std::span(next).subspan(t, 1), {}, row, 1};
+    }
+    model.forward(items);
   }
-  r.decode = static_cast<double>(o.tokens) / (seconds() - start);
+  r.decode = static_cast<double>(o.tokens * o.batch) / (seconds() - start);
   return r;
 }
 
@@ -88,6 +99,7 @@ int bench(const BenchOptions& o) {
   out["peak_memory_bytes"] = peak_memory();
   out["prompt_tokens"] = o.prompt_tokens;
   out["tokens"] = o.tokens;
+  out["batch"] = o.batch;
   fmt::print("{}\n", out.dump());
   return kDone;
 }
@@ -105,8 +117,12 @@ Verb verb_bench_model() {
                 ->check(CLI::PositiveNumber);
             app.add_option("--rounds", o->rounds, "rounds, the best of which counts [3]")
                 ->check(CLI::PositiveNumber);
+            app.add_option("--batch", o->batch,
+                           "texts decoded together, whose tokens all count [1]")
+                ->check(CLI::Range(1, 4096));
             app.add_option("--context", o->context, "what each token sees [full]");
             add_ctx(app, o->common);
+            add_cache_type(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return bench(*o); };

@@ -1,117 +1,52 @@
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <stop_token>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "apps/tessera/answer.h"
 #include "apps/tessera/chat.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
+#include "tessera/base/atomic_file.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/base/spec.h"
 #include "tessera/decode/generate.h"
+#include "tessera/network/past_file.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
 
 namespace tessera::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-struct RunOptions {
-  CommonOptions common;
-  std::string prompt, system, context = "full", decode, constrain = "none";
-  bool prompt_given = false, raw = false, stream = false, show_prompt = false,
-       special_in_text = false;
-  int64_t max_tokens = 0, top_logprobs = -1;
-  std::string temp, top_k, top_p, min_p;  // as typed: they become keys of the spec
-  std::optional<uint64_t> seed;
-  std::vector<std::string> stop, template_arguments;
-};
-
-// Text that may hold bytes that are no UTF-8, which JSON cannot carry.
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-void set_key(Spec& spec, const std::string& key, const std::string& value) {
-  for (auto& [k, v] : spec.options) {
-    if (k == key) {
-      v = value;
-      return;
-    }
-  }
-  spec.options.emplace_back(key, value);
-}
-
-// --decode, the short flags, or what the model's own files ask for; said once when it is the
-// latter.
-std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
-  const std::pair<const char*, const std::string&> flags[] = {
-      {"temp", o.temp}, {"top-k", o.top_k}, {"top-p", o.top_p}, {"min-p", o.min_p}};
-  bool any = false;
-  for (const auto& [key, value] : flags) any = any || !value.empty();
-  if (!any && !o.decode.empty()) return o.decode;
-  Spec spec = Spec::parse(o.decode.empty() ? "sample" : o.decode);
-  if (any) {
-    for (const auto& [key, value] : flags) {
-      if (!value.empty()) set_key(spec, key, value);
-    }
-    return spec.text();
-  }
-  if (!own.temperature || *own.temperature == 0) return "greedy";
-  set_key(spec, "temp", fmt::format("{}", *own.temperature));
-  if (own.top_k) set_key(spec, "top-k", fmt::format("{}", *own.top_k));
-  if (own.top_p) set_key(spec, "top-p", fmt::format("{}", *own.top_p));
-  if (own.min_p) set_key(spec, "min-p", fmt::format("{}", *own.min_p));
-  if (own.repetition_penalty) set_key(spec, "repeat", fmt::format("{}", *own.repetition_penalty));
-  tell("tessera run: the model's own settings: --decode " + spec.text());
-  return spec.text();
-}
-
-Json counters_of(const std::string& policy, const Past* past) {
-  Json out;
-  out["policy"] = policy;
-  if (!past) return out;
-  const PastCounters c = past->counters();
-  out["tokens"] = c.tokens_seen;
-  out["keys_read"] = c.keys_read;
-  out["keys_possible"] = c.keys_possible;
-  out["attended_everything"] = c.full_steps == c.steps;
-  out["bytes_resident"] = c.bytes_resident;
-  return out;
-}
-
-double rate(int64_t tokens, double seconds) {
-  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-}
-
 class Runner {
  public:
-  explicit Runner(const RunOptions& o) : o_(o), session_(open_session(o.common, o.context)) {
-    options_.decode = decode_spec(o, session_.files.generation);
-    options_.constrain = o.constrain;
-    options_.max_tokens = o.max_tokens;
-    options_.stop = o.stop;
-    options_.seed = o.seed;
-    options_.top_logprobs = o.top_logprobs;
-    options_.context = session_.model->context() > (int64_t{1} << 60) ? -1 : 0;
-    for (int64_t id : session_.files.generation.stop_ids)
-      options_.stop_ids.push_back(static_cast<TokenId>(id));
-    if (const auto eos = session_.tokenizer->eos()) options_.stop_ids.push_back(*eos);
+  explicit Runner(const RunOptions& o)
+      : o_(o), session_(open_run(o)), options_(generate_options(o, session_)) {
+    if (o.cache.empty()) return;
+    const AtomicFile probe(o.cache);  // said before the answer: it cannot be written
+    origin_ =
+        past_origin(session_.files, *session_.tokenizer, o.context, session_.model->network());
+    if (!std::filesystem::exists(o.cache)) return;
+    KeptPast kept = load_past(o.cache, origin_, session_.model->network());
+    past_ = std::move(kept.past);
+    held_ = std::move(kept.ids);
   }
 
   int once(const std::string& text) {
     const Prompt prompt = prompt_for(text);
     if (o_.show_prompt) return show(prompt);
-    const Generation g = answer(prompt);
+    Generation g = answer(prompt);
     print(g);
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
-    return g.best.finish == Finish::cancelled && interrupted() ? kInterrupted : kDone;
+    const bool stopped = g.best.finish == Finish::cancelled && interrupted();
+    keep(prompt, std::move(g));
+    keep_in_file();
+    return stopped ? kInterrupted : kDone;
   }
 
   // Lines of a terminal are turns; Ctrl-C stops an answer, Ctrl-D ends the talk.
@@ -138,6 +73,7 @@ class Runner {
         talk.truncate(said);
       }
     }
+    keep_in_file();
     return kDone;
   }
 
@@ -213,46 +149,21 @@ class Runner {
     if (past_) held_.resize(std::min(held_.size(), static_cast<size_t>(past_->length())));
   }
 
-  // The result; a plain answer was streamed and lacks its line's end at most.
-  void print(const Generation& g) const {
-    if (o_.common.json) print_json(g);
-    if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
+  void keep_in_file() const {
+    if (o_.cache.empty() || !past_) return;
+    save_past(o_.cache, origin_, session_.model->network(), held_, *past_);
   }
 
-  void print_json(const Generation& g) const {
-    Json out;
-    out["text"] = g.best.text;
-    out["ids"] = g.best.ids;
-    out["prompt_tokens"] = g.prompt_tokens;
-    out["reused_tokens"] = g.reused_tokens;
-    out["tokens"] = g.best.ids.size();
-    out["seed"] = g.seed;
-    out["decode"] = options_.decode;
-    out["context"] = counters_of(o_.context, g.past.get());
-    out["prefill_tokens_per_s"] = rate(g.prompt_tokens - g.reused_tokens, g.prefill_seconds);
-    out["decode_tokens_per_s"] = rate(static_cast<int64_t>(g.best.ids.size()), g.decode_seconds);
-    out["finish"] = finish_name(g.best.finish);
-    if (!g.error.empty()) out["error"] = g.error;
-    if (o_.top_logprobs >= 0) {
-      out["logprobs"] = Json::array();
-      for (const Step& s : g.best.steps) {
-        Json step = {{"id", s.id}, {"logprob", s.logprob}, {"top", Json::array()}};
-        for (const TokenLogprob& t : s.top)
-          step["top"].push_back({{"id", t.id}, {"logprob", t.logprob}});
-        out["logprobs"].push_back(step);
-      }
-    }
-    if (!g.others.empty()) {
-      out["others"] = Json::array();
-      for (const GeneratedText& t : g.others)
-        out["others"].push_back({{"text", t.text}, {"score", t.score}});
-    }
-    put_now(dump(out) + "\n");
+  // The result; a plain answer was streamed and lacks its line's end at most.
+  void print(const Generation& g) const {
+    if (o_.common.json) put_now(dump(result_json(o_, options_, g)) + "\n");
+    if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
   }
 
   const RunOptions& o_;
   Session session_;
   GenerateOptions options_;
+  PastOrigin origin_;           // with --cache
   std::unique_ptr<Past> past_;  // of the talk, and the ids that it holds
   std::vector<TokenId> held_;
 };
@@ -262,6 +173,7 @@ void check_flags(const RunOptions& o) {
   check_spec<ContextPolicy>("--context", o.context);
   check_spec<Constraint>("--constrain", o.constrain);
   check_spec<Strategy>("--decode", decode_spec(o, {}));
+  check_spec<Drafter>("--draft", o.draft);
   for (const std::string& a : o.template_arguments) {
     if (a.find('=') == std::string::npos || a[0] == '=') {
       throw WrongCommand("--template-arg " + a, "is not KEY=VALUE");
@@ -271,6 +183,7 @@ void check_flags(const RunOptions& o) {
 
 int run_verb(const RunOptions& o) {
   check_flags(o);
+  if (!o.jsonl.empty()) return run_jsonl(o);
   if (!o.prompt_given && is_terminal(STDIN_FILENO)) {
     if (o.raw || o.show_prompt) {
       throw WrongCommand("tessera run", "there is no prompt",
@@ -316,18 +229,51 @@ Verb verb_run() {
         app.add_option("--constrain", o->constrain,
                        "what the answer must obey [none]; more: tessera list constrain")
             ->type_name("SPEC");
+        app.add_option("--draft", o->draft,
+                       "guess tokens ahead and check them together; the answer stays the same "
+                       "[none]; more: tessera list draft")
+            ->type_name("SPEC");
+        app.add_option("--with", o->with,
+                       "a second model: draft=REF guesses for --draft draft-model")
+            ->type_name("ROLE=REF")
+            ->allow_extra_args(false);
         app.add_option("--context", o->context,
                        "what each token sees [full]; more: tessera list context")
             ->type_name("SPEC");
         add_ctx(app, o->common);
+        add_cache_type(app, o->common);
         app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
             ->type_name("N");
-        app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")->type_name("S");
+        app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")
+            ->type_name("S")
+            ->allow_extra_args(false);
         app.add_option("--template-arg", o->template_arguments,
                        "variable of the chat template (repeatable)")
-            ->type_name("K=V");
+            ->type_name("K=V")
+            ->allow_extra_args(false);
         app.add_flag("--show-prompt", o->show_prompt,
                      "print the rendered prompt and its ids, then stop");
+        app.add_option("--cache", o->cache,
+                       "keep what was read in FILE; the next run with it reads only what is new")
+            ->type_name("FILE")
+            ->excludes("--show-prompt");
+        app.add_option("--jsonl", o->jsonl,
+                       "answer every line of FILE, an object with \"prompt\" or \"messages\", many "
+                       "at once; - for standard input")
+            ->type_name("FILE")
+            ->excludes(prompt)
+            ->excludes("--cache")
+            ->excludes("--show-prompt");
+        app.add_option("--batch", o->batch, "with --jsonl: requests at once [8]")
+            ->type_name("N")
+            ->needs("--jsonl")
+            ->check(CLI::Range(1, 4096));
+        app.add_option("--cache-bytes", o->cache_bytes,
+                       "with --jsonl: what their keys and values may take together, as 512M [no "
+                       "bound]")
+            ->type_name("SIZE")
+            ->needs("--jsonl")
+            ->transform(CLI::AsSizeValue(true));
         app.add_option("--logprobs", o->top_logprobs,
                        "with --json: log-probabilities, and the N likeliest tokens of each step")
             ->type_name("N")

@@ -75,6 +75,10 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
   setup_->seed = options.seed ? *options.seed : fresh_seed();
   setup_->top_logprobs = options.top_logprobs;
   setup_->logit_bias = options.logit_bias;
+  if (auto drafter = make_guest<Drafter>(options.draft); !drafter->nothing()) {
+    drafter->attach(setup_->vocabulary, options.draft_model);
+    setup_->drafter = std::move(drafter);
+  }
 
   if (!past) past = model.new_past();
   out_.seed = setup_->seed;
@@ -87,40 +91,70 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
                 "Hand in a past that holds a beginning of the prompt.");
   }
   search_ = strategy->start(*setup_, Branch(*setup_, std::move(past), 0));
+  if (setup_->drafter && !search_->drafts()) {
+    throw Error("--draft " + options.draft,
+                "serves one text; --decode " + options.decode + " follows several",
+                "Use it with greedy or sample.");
+  }
 }
 
 bool Generator::done() const { return done_; }
 
-bool Generator::prompt_left() const {
-  auto live = search_->live();
-  return live.size() == 1 && live[0].ids.empty() &&
-         static_cast<int64_t>(live[0].pending.size()) > prefill_chunk_;
+int64_t Generator::waiting() const {
+  int64_t n = 0;
+  for (const Branch& b : search_->live()) n += static_cast<int64_t>(b.pending.size());
+  return n;
 }
 
-void Generator::items(std::vector<CausalModel::Item>& batch) {
+namespace {
+
+// Ids at the end of what is pending that one pass must run together: those whose logits are wanted,
+// and a tree.
+size_t tail_of(const Branch& b) {
+  return std::max(static_cast<size_t>(b.wanted), b.parents.size());
+}
+
+}  // namespace
+
+int64_t Generator::unconditional() const {
+  int64_t n = 0;
+  for (const Branch& b : search_->live()) {
+    if (b.pending.size() <= tail_of(b)) n += static_cast<int64_t>(b.pending.size());
+  }
+  return n;
+}
+
+void Generator::items(std::vector<CausalModel::Item>& batch, int64_t most) {
   auto columns = static_cast<size_t>(setup_->vocabulary);
   auto live = search_->live();
-  if (prompt_left()) {
-    std::span<const TokenId> ids = live[0].pending;
-    batch.push_back({.past = live[0].past.get(),
-                     .ids = ids.first(static_cast<size_t>(prefill_chunk_)),
-                     .parents = {},
-                     .logits = {},
-                     .wanted = 0});
-    return;
-  }
-  size_t rows = 0;
+  ran_.assign(live.size(), 0);
+  size_t rows = 0, row = 0;
   for (const Branch& b : live) rows += static_cast<size_t>(b.wanted);
   logits_.resize(rows * columns);
-  size_t row = 0;
-  for (Branch& b : live) {
+  for (size_t i = 0; i < live.size(); ++i) {
+    Branch& b = live[i];
     auto wanted = static_cast<size_t>(b.wanted);
-    batch.push_back({.past = b.past.get(),
-                     .ids = b.pending,
-                     .parents = b.parents,
-                     .logits = std::span<float>(logits_).subspan(row * columns, wanted * columns),
-                     .wanted = b.wanted});
+    auto logits = std::span<float>(logits_).subspan(row * columns, wanted * columns);
     row += wanted;
+    // A text without pending ids waits for the others: its logits are there.
+    size_t take = b.pending.size();
+    if (take > tail_of(b)) {
+      auto limit = static_cast<size_t>(std::clamp<int64_t>(most, 0, prefill_chunk_));
+      if (take > limit || !b.parents.empty()) take = std::min(limit, take - tail_of(b));
+    }
+    if (take == 0) continue;
+    bool last = take == b.pending.size();
+    CausalModel::Item item;
+    item.past = b.past.get();
+    item.ids = std::span<const TokenId>(b.pending).first(take);
+    item.wanted = last ? b.wanted : 0;
+    if (last) {
+      item.parents = b.parents;
+      item.logits = logits;
+    }
+    batch.push_back(item);
+    ran_[i] = take;
+    most -= static_cast<int64_t>(take);
   }
 }
 
@@ -128,30 +162,45 @@ void Generator::advance() {
   if (done_) return;
   if (callbacks_.pass) callbacks_.pass();
   auto live = search_->live();
-  bool prefilling = live.size() == 1 && live[0].ids.empty();
-  if (prefilling) {
-    bool left = prompt_left();
-    auto& pending = live[0].pending;
-    auto ran = left ? static_cast<size_t>(prefill_chunk_) : pending.size();
-    pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(ran));
-    if (callbacks_.prefill) {
-      callbacks_.prefill(out_.prompt_tokens - static_cast<int64_t>(pending.size()),
-                         out_.prompt_tokens);
-    }
-    if (callbacks_.stop.stop_requested()) return end(Finish::cancelled);
-    if (left) return;
-  } else {
-    for (Branch& b : live) b.pending.clear();
+  bool left = false;
+  for (size_t i = 0; i < live.size(); ++i) {
+    auto& pending = live[i].pending;
+    pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(ran_[i]));
+    left = left || !pending.empty();
+  }
+  if (reading_ && callbacks_.prefill) {
+    callbacks_.prefill(out_.prompt_tokens - static_cast<int64_t>(live[0].pending.size()),
+                       out_.prompt_tokens);
   }
   if (callbacks_.stop.stop_requested()) return end(Finish::cancelled);
+  if (left) return;
   try {
     search_->step(logits_);
   } catch (const Error& error) {
-    if (prefilling) throw;
+    if (reading_) throw;
     return end(Finish::error, error.what());
   }
+  reading_ = false;
   stream();
   if (search_->live().empty()) end(Finish::length);
+}
+
+void Generator::drop_pasts() {
+  for (Branch& b : search_->live()) {
+    auto known = static_cast<size_t>(b.past->length());
+    std::vector<TokenId> all = setup_->prompt;
+    all.insert(all.end(), b.ids.begin(), b.ids.end());
+    b.pending.insert(b.pending.begin(), all.begin(), all.begin() + static_cast<ptrdiff_t>(known));
+    b.past.reset();
+  }
+}
+
+void Generator::resume(const Past* prefix) {
+  for (Branch& b : search_->live()) {
+    b.past = prefix ? prefix->fork() : model_.new_past();
+    b.pending.erase(b.pending.begin(),
+                    b.pending.begin() + static_cast<ptrdiff_t>(b.past->length()));
+  }
 }
 
 void Generator::stream() {
@@ -168,6 +217,7 @@ void Generator::end(Finish why, std::string error) {
   if (done_) return;
   done_ = true;
   out_.error = std::move(error);
+  out_.drafts = search_->draft_counts();
   results_ = search_->take();
   for (Branch& b : results_) b.end(why);
   if (callbacks_.text && results_[0].text.size() > given_) {
@@ -205,7 +255,7 @@ Generation generate(CausalModel& model, std::shared_ptr<const Tokenizer> tokeniz
     }
     batch.clear();
     generator.items(batch);
-    bool wanted = batch[0].wanted > 0;
+    bool wanted = std::ranges::all_of(batch, [](const auto& item) { return item.wanted > 0; });
     try {
       model.forward(batch);
     } catch (const Error& error) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,6 +19,8 @@ namespace tessera {
 struct GenerateOptions {
   std::string decode = "greedy";       // spec of the seam decode
   std::string constrain = "none";      // spec of the seam constrain
+  std::string draft = "none";          // spec of the seam draft
+  CausalModel* draft_model = nullptr;  // for drafters that ask one; outlives the answer
   int64_t max_tokens = 0;              // 0: as many as the context holds
   std::vector<TokenId> stop_ids = {};  // end tokens; they say nothing and end the text
   std::vector<std::string> stop = {};  // strings that end the text and are not part of it
@@ -54,6 +57,7 @@ struct Generation {
   uint64_t seed = 0;                  // the one that was used: the same again gives the same text
   int64_t prompt_tokens = 0;
   int64_t reused_tokens = 0;  // of the prompt, held by the past that was handed in
+  DraftCounts drafts;
   double prefill_seconds = 0, decode_seconds = 0;
   std::string error;           // what Finish::error means
   std::unique_ptr<Past> past;  // of the best text; may lack its last tokens
@@ -70,8 +74,13 @@ class Generator {
             std::vector<TokenId> prompt, const GenerateOptions& options,
             GenerateCallbacks callbacks = {}, std::unique_ptr<Past> past = nullptr);
   bool done() const;
-  // Appends what must run in the next pass.
-  void items(std::vector<CausalModel::Item>& batch);
+  // Appends what must run in the next pass: what its texts have pending, long parts cut to
+  // `prefill_chunk` ids a text and `most` in all. What a token more costs always runs whole.
+  void items(std::vector<CausalModel::Item>& batch,
+             int64_t most = std::numeric_limits<int64_t>::max());
+  // Ids that wait to be run, and those of them that the next pass runs whatever `most` says.
+  int64_t waiting() const;
+  int64_t unconditional() const;
   // Goes on after that pass. What a search throws ends the text with Finish::error.
   void advance();
   // Ends the text now.
@@ -79,8 +88,16 @@ class Generator {
   // The result; once, when done.
   Generation take();
 
+  // The texts that go on, for those who count what their pasts hold.
+  std::span<const Branch> live() const { return search_->live(); }
+  const std::vector<TokenId>& prompt() const { return setup_->prompt; }
+  // Gives up all pasts: everything is run again after resume(). The text stays.
+  void drop_pasts();
+  // After drop_pasts(); `prefix`: null, or a past that has seen a beginning of every text, but not
+  // all of it.
+  void resume(const Past* prefix);
+
  private:
-  bool prompt_left() const;
   void stream();
 
   CausalModel& model_;
@@ -89,6 +106,8 @@ class Generator {
   std::unique_ptr<SearchSetup> setup_;  // at a fixed place: the search refers to it
   std::unique_ptr<Search> search_;
   std::vector<float> logits_;  // [rows wanted, vocabulary]
+  std::vector<size_t> ran_;    // ids of each live text in the current pass
+  bool reading_ = true;        // no token was chosen yet
   size_t given_ = 0;           // bytes of text handed to the callback
   std::vector<Branch> results_;
   Generation out_;

@@ -13,6 +13,7 @@
 
 #include "tessera/base/random.h"
 #include "tessera/decode/constraint.h"
+#include "tessera/decode/drafter.h"
 #include "tessera/decode/stop_scanner.h"
 #include "tessera/network/network.h"
 #include "tessera/tokenizer/tokenizer.h"
@@ -55,6 +56,7 @@ struct SearchSetup {
   uint64_t seed = 0;
   int64_t top_logprobs = -1;  // -1: no steps are recorded; n: steps with the n likeliest
   std::vector<LogitBias> logit_bias;
+  std::unique_ptr<Drafter> drafter;  // null: nothing is guessed
 };
 
 // One text in the making.
@@ -99,6 +101,9 @@ class Search {
   virtual void step(std::span<const float> logits) = 0;
   // Whether what live()[0] says is never taken back, so that it may be streamed.
   virtual bool final_as_chosen() const = 0;
+  // Whether it asks setup.drafter, and what came of it.
+  virtual bool drafts() const { return false; }
+  virtual DraftCounts draft_counts() const { return {}; }
   // The texts, best first, whether they have ended or not; at least one. Ends the search.
   virtual std::vector<Branch> take() = 0;
 };

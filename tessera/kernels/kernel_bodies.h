@@ -430,6 +430,12 @@ inline F load_cached(const void* base, int64_t at) {
   if constexpr (kType == CacheType::f32) return load(static_cast<const float*>(base) + at);
   if constexpr (kType == CacheType::f16) return load_f16(static_cast<const uint16_t*>(base) + at);
   if constexpr (kType == CacheType::bf16) return load_bf16(static_cast<const uint16_t*>(base) + at);
+  if constexpr (kType == CacheType::q8) return load_i8(static_cast<const int8_t*>(base) + at);
+}
+
+// The scales behind the codes of a block.   [kBlockKeys]
+inline const float* scales_of(const void* block, int64_t width) {
+  return reinterpret_cast<const float*>(static_cast<const char*>(block) + width * kBlockKeys);
 }
 
 // Scores of kRows queries against the 64 keys of a block.   out rows kChunkKeys apart
@@ -455,7 +461,11 @@ inline void score_block(const AttendRow* rows, const void* keys, int64_t width, 
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) store(out + r * kChunkKeys + 16 * j, sum[r][j]);
+    for (int j = 0; j < 4; ++j) {
+      if constexpr (kType == CacheType::q8)
+        sum[r][j] = mul(sum[r][j], load(scales_of(keys, width) + 16 * j));
+      store(out + r * kChunkKeys + 16 * j, sum[r][j]);
+    }
   }
 }
 
@@ -477,7 +487,9 @@ inline void weigh_block(const AttendRow* rows, const float* weights, const void*
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const F p = splat(weights[r * kChunkKeys + key]);
+      float weight = weights[r * kChunkKeys + key];
+      if constexpr (kType == CacheType::q8) weight *= scales_of(values, width)[key];
+      const F p = splat(weight);
 #pragma GCC unroll 4
       for (int j = 0; j < kLines; ++j) sum[r][j] = fma(p, v[j], sum[r][j]);
     }
@@ -565,6 +577,7 @@ void attend_as(const AttendChunk& c) {
 void attend(const AttendChunk& c) {
   if (c.type == CacheType::f32) return attend_as<CacheType::f32>(c);
   if (c.type == CacheType::f16) return attend_as<CacheType::f16>(c);
+  if (c.type == CacheType::q8) return attend_as<CacheType::q8>(c);
   attend_as<CacheType::bf16>(c);
 }
 

@@ -23,8 +23,18 @@ inline constexpr int64_t kChunkKeys = kBlockKeys * kChunkBlocks;
 // Query rows that one call of attend() takes.
 inline constexpr int64_t kAttendRows = 12;
 
-enum class CacheType : uint8_t { f32, f16, bf16 };
-constexpr int64_t cache_bytes(CacheType t) { return t == CacheType::f32 ? 4 : 2; }
+// How a cache block holds numbers. q8: codes of -127 .. 127 and a scale a key and head (a value's
+// likewise), which stand behind the block's codes, [kBlockKeys] fp32 each.
+enum class CacheType : uint8_t { f32, f16, bf16, q8 };
+// Bytes of one number.
+constexpr int64_t cache_bytes(CacheType t) {
+  return t == CacheType::f32 ? 4 : t == CacheType::q8 ? 1 : 2;
+}
+// Bytes that the keys of one block take, and its values.   width: of a head, a multiple of 16
+constexpr int64_t half_block_bytes(CacheType t, int64_t width) {
+  return kBlockKeys *
+         (width * cache_bytes(t) + (t == CacheType::q8 ? static_cast<int64_t>(sizeof(float)) : 0));
+}
 
 // One query row of attend(): which keys of the chunk it sees, and where the result goes.
 struct AttendRow {

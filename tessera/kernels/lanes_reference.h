@@ -57,6 +57,9 @@ F load_f16(const void* p) {
 F load_bf16(const void* p) {
   return each([&](int i) { return bfloat_to_float(half_at(p, i)); });
 }
+F load_i8(const int8_t* p) {
+  return each([&](int i) { return static_cast<float>(p[i]); });
+}
 F add(F a, F b) {
   return each([&](int i) { return a.v[i] + b.v[i]; });
 }

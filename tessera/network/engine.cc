@@ -1,10 +1,13 @@
 #include "tessera/network/engine.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
@@ -43,6 +46,12 @@ class EnginePast final : public Past {
     store.truncate(length);
   }
 
+  bool keeps_everything() const override {
+    std::vector<Run> runs;
+    policy->evict(int64_t{1} << 40, runs);
+    return runs.empty() && can_truncate();
+  }
+
   PastCounters counters() const override {
     PastCounters c = counted;
     const KvShape& s = store.shape();
@@ -66,6 +75,8 @@ CacheType cache_type(CacheChoice choice, bool whole) {
       return CacheType::f16;
     case CacheChoice::bf16:
       return CacheType::bf16;
+    case CacheChoice::q8:
+      return CacheType::q8;
     case CacheChoice::automatic:
       break;
   }
@@ -127,9 +138,41 @@ class Engine final : public Network {
   int64_t trained_context() const override { return trained_context_; }
 
   std::unique_ptr<Past> new_past(const std::string& policy) override {
-    auto guest = make_guest<ContextPolicy>(policy);
-    guest->attach(geometry_);
-    return std::make_unique<EnginePast>(pool_, std::move(guest));
+    return std::make_unique<EnginePast>(pool_, attached(policy));
+  }
+
+  int64_t cache_bytes() const override { return pool_->taken() * 2 * shape_.half_bytes(); }
+
+  // The policy itself says what it lets go of: a past is played through in steps.
+  int64_t cache_bytes_for(const std::string& policy, int64_t tokens, int64_t step) const override {
+    const auto guest = attached(policy);
+    const auto blocks = [](int64_t entries) { return (entries + kBlockKeys - 1) / kBlockKeys; };
+    std::vector<Run> runs;
+    guest->evict(tokens, runs);
+    int64_t freed = 0;
+    for (const Run& r : runs) freed += std::max<int64_t>(0, r.end / kBlockKeys - blocks(r.begin));
+    if (freed > 0) freed = std::max<int64_t>(0, freed - blocks(step));
+    return (blocks(tokens) - freed) * shape_.layers * shape_.kv_heads * 2 * shape_.half_bytes();
+  }
+
+  void write_past(const Past& past, const ByteSink& sink) const override {
+    const auto& p = static_cast<const EnginePast&>(past);
+    const std::array<int64_t, 1> head = {p.next_position};
+    sink(std::as_bytes(std::span(head)));
+    p.store.write_to(sink);
+  }
+
+  std::unique_ptr<Past> read_past(std::span<const std::byte> bytes,
+                                  const std::string& policy) override {
+    auto past = std::make_unique<EnginePast>(pool_, attached(policy));
+    if (bytes.size() < sizeof(int64_t)) throw Error("past", "is too short", "Make it again.");
+    std::memcpy(&past->next_position, bytes.data(), sizeof(int64_t));
+    past->store.read_from(bytes.subspan(sizeof(int64_t)));
+    if (past->next_position < 0 || past->next_position > (int64_t{1} << 40)) {
+      throw Error("past", fmt::format("ends at position {}", past->next_position),
+                  "Make it again.");
+    }
+    return past;
   }
 
   void embed(std::span<const int32_t> ids, std::span<float> out) override {
@@ -161,14 +204,26 @@ class Engine final : public Network {
     }
   }
 
+  std::string arithmetic() const {
+    constexpr std::array<const char*, 4> caches = {"f32", "f16", "bf16", "q8"};
+    return fmt::format("{} cache, activations in {} bits", caches[static_cast<size_t>(shape_.type)],
+                       options_.activations == Activations::fifteen_bits ? 15 : 8);
+  }
+
   EngineMemory memory() const {
     return {plan_.weight_bytes(), plan_.scratch_bytes(),
             description_.decoder
-                ? 2 * shape_.layers * shape_.kv_heads * shape_.padded() * cache_bytes(shape_.type)
+                ? 2 * shape_.layers * shape_.kv_heads * shape_.half_bytes() / kBlockKeys
                 : 0};
   }
 
  private:
+  std::unique_ptr<ContextPolicy> attached(const std::string& policy) const {
+    auto guest = make_guest<ContextPolicy>(policy);
+    guest->attach(geometry_);
+    return guest;
+  }
+
   // Part of a segment that the current chunk computes.
   struct Piece {
     size_t segment;
@@ -371,6 +426,11 @@ class Engine final : public Network {
 std::unique_ptr<Network> load_network(const ModelFiles& model, const EngineOptions& options) {
   kernels();  // a level that this processor lacks is refused here: jobs of the pool must not throw
   return std::make_unique<Engine>(model, options);
+}
+
+std::string engine_text(const Network& network) {
+  const auto* engine = dynamic_cast<const Engine*>(&network);
+  return engine ? engine->arithmetic() : "";
 }
 
 EngineMemory memory_of(const Network& network) {

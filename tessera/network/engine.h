@@ -15,6 +15,7 @@ enum class CacheChoice : uint8_t {
   f32,
   f16,
   bf16,  // three bits coarser than f16; for keys or values beyond 65,504
+  q8,    // half of f16's bytes: codes of -127 .. 127 with a scale a head's key or value
 };
 
 struct EngineOptions {
@@ -38,5 +39,9 @@ struct EngineMemory {
   int64_t cache_bytes_per_token = 0;
 };
 EngineMemory memory_of(const Network& network);
+
+// What decides the bits of its keys and values: "f16 cache, activations in 15 bits". "" for a
+// network of another kind.
+std::string engine_text(const Network& network);
 
 }  // namespace tessera

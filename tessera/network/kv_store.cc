@@ -1,11 +1,16 @@
 #include "tessera/network/kv_store.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <new>
+#include <string>
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
+#include "tessera/base/error.h"
 #include "tessera/kernels/half.h"
 
 namespace tessera {
@@ -16,6 +21,20 @@ constexpr int64_t kSlabBytes = 2 << 20;
 
 // Beyond the range of binary16 the largest number: an infinity would make sums of weight 0 NaN.
 uint16_t float_to_finite_half(float x) { return float_to_half(std::clamp(x, -65504.f, 65504.f)); }
+
+// Codes of `x`, `stride` apart; gives their scale.   x [n]
+float write_codes(const float* x, int64_t n, int8_t* codes, int64_t stride) {
+  float most = 0;
+  for (int64_t d = 0; d < n; ++d) most = std::max(most, std::abs(x[d]));
+  most = std::min(most, 1e30f);
+  const float inverse = most > 0 ? 127 / most : 0;
+  for (int64_t d = 0; d < n; ++d) {
+    const float code = std::nearbyint(x[d] * inverse);
+    // A NaN becomes some code: the layers that made it are looked at elsewhere.
+    codes[d * stride] = code > -127 ? static_cast<int8_t>(std::min(code, 127.f)) : int8_t{-127};
+  }
+  return most / 127;
+}
 
 }  // namespace
 
@@ -161,6 +180,15 @@ void KvStore::write(int64_t layer, int64_t head, int64_t entry, const float* key
     std::memcpy(values + at * width, value, static_cast<size_t>(s.head_width) * sizeof(float));
     return;
   }
+  if (s.type == CacheType::q8) {
+    auto* keys = reinterpret_cast<int8_t*>(b->keys);
+    auto* values = reinterpret_cast<int8_t*>(b->values);
+    auto* key_scales = reinterpret_cast<float*>(keys + width * kBlockKeys);
+    auto* value_scales = reinterpret_cast<float*>(values + width * kBlockKeys);
+    key_scales[at] = write_codes(key, s.head_width, keys + at, kBlockKeys);
+    value_scales[at] = write_codes(value, s.head_width, values + at * width, 1);
+    return;
+  }
   auto* keys = reinterpret_cast<uint16_t*>(b->keys);
   auto* values = reinterpret_cast<uint16_t*>(b->values);
   const auto shortened = s.type == CacheType::f16 ? float_to_finite_half : float_to_bfloat;
@@ -168,6 +196,81 @@ void KvStore::write(int64_t layer, int64_t head, int64_t entry, const float* key
     keys[d * kBlockKeys + at] = shortened(key[d]);
     values[at * width + d] = shortened(value[d]);
   }
+}
+
+void KvStore::write_to(const std::function<void(std::span<const std::byte>)>& sink) const {
+  const KvShape& s = shape();
+  const std::array<int64_t, 4> head = {entries_, evicted_, sinks_, evicted_end_};
+  sink(std::as_bytes(std::span(head)));
+  const int64_t each = cache_bytes(s.type), width = s.padded();
+  const int64_t blocks = (entries_ + kBlockKeys - 1) / kBlockKeys;
+  std::vector<std::byte> last(static_cast<size_t>(2 * s.half_bytes()));
+  for (const auto& list : lists_) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      const KvBlock* block = list[static_cast<size_t>(b)];
+      if (!block) continue;
+      const std::span<const std::byte> all{block->keys, last.size()};
+      const int64_t used = std::min(kBlockKeys, entries_ - b * kBlockKeys);
+      if (used == kBlockKeys) {
+        sink(all);
+        continue;
+      }
+      // Behind the last entry may stand what was taken back: nobody's business.
+      std::copy(all.begin(), all.end(), last.begin());
+      for (int64_t d = 0; d < width; ++d) {
+        std::byte* row = last.data() + d * kBlockKeys * each;
+        std::fill(row + used * each, row + kBlockKeys * each, std::byte{});
+      }
+      std::byte* values = last.data() + s.half_bytes();
+      std::fill(values + used * width * each, values + kBlockKeys * width * each, std::byte{});
+      if (s.type == CacheType::q8) {
+        for (std::byte* half : {last.data(), values}) {
+          std::byte* scales = half + kBlockKeys * width;
+          std::fill(scales + used * sizeof(float), scales + kBlockKeys * sizeof(float),
+                    std::byte{});
+        }
+      }
+      sink(last);
+    }
+  }
+}
+
+void KvStore::read_from(std::span<const std::byte> bytes) {
+  const auto wrong = [](const std::string& what) {
+    return Error("past", "its blocks are not those of this model: " + what, "Make it again.");
+  };
+  std::array<int64_t, 4> head{};
+  if (bytes.size() < sizeof head) throw wrong("there are too few bytes");
+  std::memcpy(head.data(), bytes.data(), sizeof head);
+  bytes = bytes.subspan(sizeof head);
+  const auto [entries, evicted, sinks, evicted_end] = head;
+  const auto each = static_cast<size_t>(2 * shape().half_bytes());
+  if (entries < 0 || sinks < 0 || sinks > evicted_end || evicted_end > entries ||
+      evicted != evicted_end - sinks ||
+      static_cast<uint64_t>(entries) / kBlockKeys > (uint64_t{1} << 32)) {
+    throw wrong(fmt::format("{} entries without {} to {}", entries, sinks, evicted_end));
+  }
+  const int64_t blocks = (entries + kBlockKeys - 1) / kBlockKeys;
+  const int64_t first = (sinks + kBlockKeys - 1) / kBlockKeys, last = evicted_end / kBlockKeys;
+  const int64_t held = blocks - std::max<int64_t>(0, last - first);
+  if (bytes.size() / each != static_cast<uint64_t>(held) * lists_.size() ||
+      bytes.size() % each != 0) {
+    throw wrong(fmt::format("{} bytes, not {} blocks of {}", bytes.size(),
+                            static_cast<uint64_t>(held) * lists_.size(), each));
+  }
+  for (auto& list : lists_) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      list.push_back(nullptr);
+      if (b >= first && b < last) continue;
+      list.back() = pool_->take();
+      std::memcpy(list.back()->keys, bytes.data(), each);
+      bytes = bytes.subspan(each);
+    }
+  }
+  entries_ = entries;
+  evicted_ = evicted;
+  sinks_ = sinks;
+  evicted_end_ = evicted_end;
 }
 
 int64_t KvStore::bytes() const {

@@ -6,8 +6,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "tessera/kernels/kernels.h"
@@ -21,10 +23,10 @@ struct KvShape {
 
   // Head width as the kernels want it: a multiple of 16, the rest zero.
   int64_t padded() const { return (head_width + 15) / 16 * 16; }
-  int64_t half_bytes() const { return padded() * kBlockKeys * cache_bytes(type); }
+  int64_t half_bytes() const { return half_block_bytes(type, padded()); }
 };
 
-// keys [padded, kBlockKeys], then values [kBlockKeys, padded].
+// keys [padded, kBlockKeys], then values [kBlockKeys, padded], each with its scales for q8.
 struct KvBlock {
   std::atomic<int32_t> owners{1};
   std::byte* keys = nullptr;
@@ -80,6 +82,12 @@ class KvStore {
   // Writes one entry. Threads may write different entries at once.
   //   key, value [head_width]
   void write(int64_t layer, int64_t head, int64_t entry, const float* key, const float* value);
+
+  // All entries as bytes, the same for the same entries.
+  void write_to(const std::function<void(std::span<const std::byte>)>& sink) const;
+  // The entries that write_to() wrote from a store of the same shape. Needs an empty store. Throws
+  // Error for bytes that do not fit the shape.
+  void read_from(std::span<const std::byte> bytes);
 
   int64_t bytes() const;  // of the blocks held; shared ones count in each store
   // Entries held in one layer and head.

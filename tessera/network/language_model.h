@@ -24,6 +24,10 @@ class LanguageModel final : public CausalModel {
     return std::max(context_, network_->trained_context());
   }
   std::unique_ptr<Past> new_past() override;
+  int64_t cache_bytes() const override { return network_->cache_bytes(); }
+  int64_t cache_bytes_for(int64_t tokens, int64_t step) const override {
+    return network_->cache_bytes_for(policy_, tokens, step);
+  }
   void forward(std::span<const Item> batch) override;
 
   Network& network() { return *network_; }

@@ -3,7 +3,9 @@
 // into scores is the head.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,6 +40,9 @@ class Past {
   // Forgets everything from position `length` on. Needs 0 <= length <= length(). Throws Error when
   // !can_truncate().
   virtual void truncate(int64_t length) = 0;
+  // Whether can_truncate() stays true however much is appended: what drafts tokens and takes them
+  // back needs that.
+  virtual bool keeps_everything() const { return can_truncate(); }
   virtual PastCounters counters() const = 0;
 };
 
@@ -56,6 +61,9 @@ struct Segment {
   std::span<float> logits;  // [wanted, vocabulary], or empty
 };
 
+// Takes bytes in the order in which they are written.
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+
 class Network {
  public:
   virtual ~Network() = default;
@@ -71,6 +79,21 @@ class Network {
   virtual void forward(std::span<const Segment> batch) = 0;
   // Rows of the embedding table, scaled as the network expects them.   out [ids, d]
   virtual void embed(std::span<const int32_t> ids, std::span<float> out) = 0;
+
+  // Bytes that all pasts of this network hold together, shared ones once. 0: not known.
+  virtual int64_t cache_bytes() const { return 0; }
+  // The most that one past with `policy` holds on the way to `tokens` tokens, `step` at a time.
+  virtual int64_t cache_bytes_for(const std::string& policy, int64_t tokens, int64_t step) const {
+    static_cast<void>(policy), static_cast<void>(tokens), static_cast<void>(step);
+    return 0;
+  }
+  // What a past remembers, as bytes from which read_past() makes one that gives the same bits in
+  // the same build on the same kind of processor. Throws Error for a network whose pasts cannot be
+  // written.
+  virtual void write_past(const Past& past, const ByteSink& sink) const;
+  // Throws Error for bytes that no past of this network and policy can have written.
+  virtual std::unique_ptr<Past> read_past(std::span<const std::byte> bytes,
+                                          const std::string& policy);
 };
 
 // A network together with its plain embedding table: ids in, logits out. What the decoding
@@ -84,6 +107,12 @@ class CausalModel {
   // Positions that it could serve if it were loaded for them.
   virtual int64_t trained_context() const { return context(); }
   virtual std::unique_ptr<Past> new_past() = 0;
+  // As Network's, with the policy of this model's pasts.
+  virtual int64_t cache_bytes() const { return 0; }
+  virtual int64_t cache_bytes_for(int64_t tokens, int64_t step) const {
+    static_cast<void>(tokens), static_cast<void>(step);
+    return 0;
+  }
 
   // One sequence's share of a batch: appends `ids` to `past`.
   struct Item {

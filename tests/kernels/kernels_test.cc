@@ -280,18 +280,35 @@ TEST(Rows, NormsAndSoftmaxOfAnyLength) {
 TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
   Random random(8);
   for (int64_t width : {16, 48, 64, 96}) {
-    for (CacheType type : {CacheType::f32, CacheType::f16, CacheType::bf16}) {
+    for (CacheType type : {CacheType::f32, CacheType::f16, CacheType::bf16, CacheType::q8}) {
       const int64_t keys = 700, chunks = (keys + kChunkKeys - 1) / kChunkKeys;
       auto k = normal(random, keys * width), v = normal(random, keys * width);
       auto rounded = [&](float x) {
-        return type == CacheType::f32   ? x
-               : type == CacheType::f16 ? half_to_float(float_to_half(x))
+        return type == CacheType::f32 || type == CacheType::q8 ? x
+               : type == CacheType::f16                        ? half_to_float(float_to_half(x))
                                         : bfloat_to_float(float_to_bfloat(x));
       };
-      const int64_t block_values = width * kBlockKeys;
-      std::vector<std::byte> kb(static_cast<size_t>(chunks * 4 * block_values * cache_bytes(type))),
-          vb(kb.size());
+      const int64_t block_values = width * kBlockKeys, half = half_block_bytes(type, width);
+      std::vector<std::byte> kb(static_cast<size_t>(chunks * 4 * half)), vb(kb.size());
+      if (type == CacheType::q8) {
+        // Numbers that are codes times the key's scale already.
+        for (auto* all : {&k, &v}) {
+          for (int64_t i = 0; i < keys; ++i) {
+            const float scale = 0.005f * static_cast<float>(1 + i % 7);
+            std::byte* block = (all == &k ? kb : vb).data() + i / 64 * half;
+            std::memcpy(block + block_values + i % 64 * 4, &scale, 4);
+            for (int64_t d = 0; d < width; ++d) {
+              float& x = (*all)[i * width + d];
+              const auto code =
+                  static_cast<int8_t>(std::clamp(std::round(x / scale), -127.f, 127.f));
+              x = static_cast<float>(code) * scale;
+              std::memcpy(block + (all == &k ? d * 64 + i % 64 : i % 64 * width + d), &code, 1);
+            }
+          }
+        }
+      }
       auto put = [&](std::vector<std::byte>& to, int64_t at, float x) {
+        if (type == CacheType::q8) return;
         if (type == CacheType::f32) std::memcpy(to.data() + at * 4, &x, 4);
         uint16_t h = type == CacheType::f16 ? float_to_half(x) : float_to_bfloat(x);
         if (type != CacheType::f32) std::memcpy(to.data() + at * 2, &h, 2);
@@ -330,8 +347,8 @@ TEST(Attend, IsAttentionForAnyRangeWidthAndCache) {
               }
               AttendChunk chunk{specs, {}, {}, type, width, softcap, scores.data()};
               for (int64_t b = 0; b < kChunkBlocks; ++b) {
-                chunk.keys[b] = kb.data() + (c * 4 + b) * block_values * cache_bytes(type);
-                chunk.values[b] = vb.data() + (c * 4 + b) * block_values * cache_bytes(type);
+                chunk.keys[b] = kb.data() + (c * 4 + b) * half;
+                chunk.values[b] = vb.data() + (c * 4 + b) * half;
               }
               kernel->attend(chunk);
               for (int64_t r = 0; r < rows; ++r) {

@@ -1,0 +1,102 @@
+#include <array>
+#include <filesystem>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "apps/tessera/human.h"
+#include "apps/tessera/session.h"
+#include "tessera/base/error.h"
+#include "tessera/base/progress.h"
+#include "tessera/files/convert_model.h"
+#include "tessera/files/quantise.h"
+
+namespace tessera::cli {
+namespace {
+
+constexpr std::array kTypes = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
+                               DType::q5_1, DType::q5_0, DType::q4_1, DType::q4_0};
+
+struct ConvertOptions {
+  CommonOptions common;
+  std::string output, type = "q8_0";
+};
+
+int convert(const ConvertOptions& o) {
+  if (!o.output.ends_with(".gguf")) {
+    throw WrongCommand("-o " + o.output, "is no name of a GGUF file", "End it in .gguf.");
+  }
+  use_threads(o.common);
+  const ModelFiles model = open_files(o.common);
+  if (!model.gguf) {
+    throw Error(model.path, "is " + model.format + "; only GGUF files can be converted",
+                "Convert it to GGUF with its own tools first.");
+  }
+  std::error_code none;
+  if (std::filesystem::equivalent(model.path, o.output, none)) {
+    throw Error(o.output, "is the model itself", "Name another file.");
+  }
+  RetypeOptions options;
+  for (const DType t : kTypes) {
+    if (layout_of(t).name == o.type) options.type = t;
+  }
+  std::optional<Progress> bar;
+  if (is_terminal(STDERR_FILENO)) {
+    ProgressOptions shown;
+    shown.label = "converting";
+    shown.unit = "bytes";
+    shown.total = static_cast<int64_t>(model.gguf->file_bytes());
+    shown.sink = descriptor_sink(STDERR_FILENO);
+    bar.emplace(shown);
+  }
+  options.progress = [&](int64_t bytes) {
+    if (bar) bar->advance(bytes);
+  };
+  const Retyped done = retype_gguf(*model.gguf, o.output, options);
+  if (bar) bar->finish();
+  if (o.common.json) {
+    nlohmann::ordered_json out;
+    out["tensors"] = done.tensors;
+    out["changed"] = done.changed;
+    out["bytes_before"] = done.bytes_before;
+    out["bytes"] = done.bytes;
+    out["relative_error"] = done.error;
+    put(out.dump() + "\n");
+    return kDone;
+  }
+  put(fmt::format("{}: {} of {} tensors changed, {} to {}, relative error of the weights {:.2g}\n",
+                  o.output, done.changed, done.tensors,
+                  human_bytes(static_cast<int64_t>(done.bytes_before)),
+                  human_bytes(static_cast<int64_t>(done.bytes)), done.error));
+  return kDone;
+}
+
+}  // namespace
+
+Verb verb_convert() {
+  return {"convert", "a GGUF model with its matrices in another type", [](CLI::App& app) {
+            auto o = std::make_shared<ConvertOptions>();
+            teach(app,
+                  "  tessera convert -m model.gguf -o small.gguf --type q4_1\n"
+                  "Tables of tokens stay in eight bits at least; vectors stay as they are.");
+            add_model(app, o->common);
+            app.add_option("-o,--output", o->output, "the file to write")
+                ->type_name("FILE")
+                ->required();
+            std::vector<std::string> names;
+            names.reserve(kTypes.size());
+            for (const DType t : kTypes) names.emplace_back(layout_of(t).name);
+            app.add_option("--type", o->type,
+                           "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 [q8_0]")
+                ->type_name("TYPE")
+                ->check(CLI::IsMember(names));
+            add_threads(app, o->common);
+            add_json(app, o->common);
+            return [o] { return convert(*o); };
+          }};
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,32 @@
+// A model file with its matrices in another type.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "tessera/files/gguf.h"
+#include "tessera/kernels/types.h"
+
+namespace tessera {
+
+struct RetypeOptions {
+  DType type = DType::q8_0;  // of matrices; can_quantise(type) must hold
+  // Bytes of the old file that are done, now and then.
+  std::function<void(int64_t)> progress = {};
+};
+
+struct Retyped {
+  int64_t tensors = 0, changed = 0;  // all of them, and those whose type is another now
+  uint64_t bytes_before = 0, bytes = 0;
+  double error = 0;  // root mean square of what changed in matrices, relative to their values
+};
+
+// Writes all metadata of `file`, and all tensors: matrices as `type` (round to nearest), vectors
+// routers of experts and what has no whole blocks as they are. The tables of tokens (token_embd,
+// output), which every answer passes, get no type below eight bits: q8_0 then. The new file is read
+// back and compared before this returns; on failure none is left. Throws Error naming the tensor
+// for a type that cannot be read and for weights that are no finite numbers.
+Retyped retype_gguf(const GgufFile& file, const std::string& path, const RetypeOptions& options);
+
+}  // namespace tessera
