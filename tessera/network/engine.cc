@@ -25,18 +25,23 @@ class EnginePast final : public Past {
         store(other.store),
         policy(other.policy->clone()),
         counted(other.counted),
+        dropped(other.dropped),
         next_position(other.next_position) {}
   EnginePast& operator=(const EnginePast&) = delete;
 
-  int64_t length() const override { return store.entries(); }
+  int64_t length() const override { return store.entries() + dropped; }
+  void announce(int64_t tokens) override { policy->announce(tokens); }
   std::unique_ptr<Past> fork() const override { return std::make_unique<EnginePast>(*this); }
-  bool can_truncate() const override { return store.evicted() == 0; }
+  bool can_truncate() const override {
+    return store.evicted() == 0 && dropped == 0 && !policy->chooses();
+  }
 
   void truncate(int64_t length) override {
     if (!can_truncate()) {
       throw Error("past",
-                  "cannot go back: its policy has evicted " + std::to_string(store.evicted()) +
-                      " tokens for good",
+                  "cannot go back: its policy has evicted " +
+                      std::to_string(store.evicted() + dropped) +
+                      " tokens for good, or keeps lists of what was chosen",
                   "Start again from the beginning, or use --context full.");
     }
     next_position -= store.entries() - length;
@@ -46,15 +51,21 @@ class EnginePast final : public Past {
   PastCounters counters() const override {
     PastCounters c = counted;
     const KvShape& s = store.shape();
-    c.tokens_seen = store.entries();
+    const PolicyCounters p = policy->counters();
+    c.tokens_seen = length();
     c.entries_resident = store.resident() * s.layers * s.kv_heads;
+    c.entries_freed = (store.evicted() + dropped) * s.layers * s.kv_heads;
     c.bytes_resident = store.bytes();
+    c.bytes_policy = p.bytes;
+    c.selections = p.selections;
+    c.reuses = p.reuses;
     return c;
   }
 
   KvStore store;
   std::unique_ptr<ContextPolicy> policy;
   PastCounters counted;
+  int64_t dropped = 0;        // tokens that a policy has taken out of every layer and head
   int64_t next_position = 0;  // of the next entry, unless its segment brings its own
 };
 
@@ -220,6 +231,9 @@ class Engine final : public Network {
       int64_t piece = std::min(
           left, (s.count / std::max<int64_t>(pieces, 1) + kTileTokens) / kTileTokens * kTileTokens);
       if (!s.past || !s.parents.empty()) piece = left;
+      if (const auto* past = static_cast<EnginePast*>(s.past); past && past->policy->chooses()) {
+        piece = past->policy->together(past->length(), std::min(left, room));
+      }
       if (rows > 0 && rows + piece > room) break;
       pieces_.push_back({first, done_, piece});
       rows += piece;
@@ -248,6 +262,7 @@ class Engine final : public Network {
         c.policy = past->policy.get();
         c.counters = &past->counted;
         c.first_entry = past->store.entries();
+        c.dropped = past->dropped;
         start = past->next_position;
         past->store.extend(p.count);
       } else {
@@ -305,7 +320,24 @@ class Engine final : public Network {
       runs_.clear();
       past->policy->evict(past->store.entries(), runs_);
       for (const Run& run : runs_) past->store.evict(run.begin, run.end);
+      if (past->policy->chooses()) compact(*past);
     }
+  }
+
+  // Drops what the policy no longer keeps.
+  void compact(EnginePast& past) {
+    const int64_t entries = past.store.entries();
+    const int64_t kept = past.policy->keep(entries, past.length());
+    if (kept >= entries) return;
+    for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+      for (int64_t head = 0; head < shape_.kv_heads; ++head) {
+        moves_.clear();
+        past.policy->moves(layer, head, moves_);
+        for (const Move& m : moves_) past.store.move(layer, head, m.from, m.to);
+      }
+    }
+    past.store.truncate(kept);
+    past.dropped += entries - kept;
   }
 
   // Runs the head over the wanted rows of this chunk and copies the results to their owners.
@@ -364,6 +396,7 @@ class Engine final : public Network {
   std::vector<int64_t> entry_;
   std::vector<Owner> owners_;
   std::vector<Run> runs_;
+  std::vector<Move> moves_;
 };
 
 }  // namespace

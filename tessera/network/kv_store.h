@@ -81,6 +81,11 @@ class KvStore {
   //   key, value [head_width]
   void write(int64_t layer, int64_t head, int64_t entry, const float* key, const float* value);
 
+  // The key of one entry as it was stored.   out [head_width]
+  void read_key(int64_t layer, int64_t head, int64_t entry, float* out) const;
+  // Copies entry `from` of one layer and head over entry `to`, which a fork may share.
+  void move(int64_t layer, int64_t head, int64_t from, int64_t to);
+
   int64_t bytes() const;  // of the blocks held; shared ones count in each store
   // Entries held in one layer and head.
   int64_t resident() const { return entries_ - evicted_; }
