@@ -47,6 +47,30 @@ Session open_session(const CommonOptions& options, const std::string& context_po
   return s;
 }
 
+nlohmann::ordered_json context_report(const std::string& policy, const PastCounters& c) {
+  auto share = [](int64_t part, int64_t of) {
+    return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : 0.0;
+  };
+  nlohmann::ordered_json out;
+  out["policy"] = policy;
+  out["tokens"] = c.tokens_seen;
+  out["keys_read"] = c.keys_read;
+  out["keys_possible"] = c.keys_possible;
+  out["attended_everything"] = c.full_steps == c.steps;
+  out["steps"] = c.steps;
+  out["full_steps"] = c.full_steps;
+  out["decoded_steps"] = c.decoded_steps;
+  out["decoded_full_steps"] = c.decoded_full_steps;
+  out["keys_per_decoded_step"] = share(c.decoded_keys_read, c.decoded_steps);
+  out["selections"] = c.selections;
+  out["reuses"] = c.reuses;
+  out["reuse_rate"] = share(c.reuses, c.selections + c.reuses);
+  out["bytes_resident"] = c.bytes_resident;
+  out["bytes_freed"] = c.bytes_freed;
+  out["bytes_policy"] = c.bytes_policy;
+  return out;
+}
+
 int64_t peak_memory() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);

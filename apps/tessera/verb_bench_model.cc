@@ -41,6 +41,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
     model.forward({&item, 1});
   };
   Rates r;
+  past->announce(o.prompt_tokens);
   double start = seconds();
   run(prompt);
   r.prefill = static_cast<double>(o.prompt_tokens) / (seconds() - start);

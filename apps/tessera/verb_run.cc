@@ -73,19 +73,6 @@ std::string decode_spec(const RunOptions& o, const GenerationSettings& own) {
   return spec.text();
 }
 
-Json counters_of(const std::string& policy, const Past* past) {
-  Json out;
-  out["policy"] = policy;
-  if (!past) return out;
-  const PastCounters c = past->counters();
-  out["tokens"] = c.tokens_seen;
-  out["keys_read"] = c.keys_read;
-  out["keys_possible"] = c.keys_possible;
-  out["attended_everything"] = c.full_steps == c.steps;
-  out["bytes_resident"] = c.bytes_resident;
-  return out;
-}
-
 double rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
@@ -228,7 +215,7 @@ class Runner {
     out["tokens"] = g.best.ids.size();
     out["seed"] = g.seed;
     out["decode"] = options_.decode;
-    out["context"] = counters_of(o_.context, g.past.get());
+    out["context"] = context_report(o_.context, g.past ? g.past->counters() : PastCounters{});
     out["prefill_tokens_per_s"] = rate(g.prompt_tokens - g.reused_tokens, g.prefill_seconds);
     out["decode_tokens_per_s"] = rate(static_cast<int64_t>(g.best.ids.size()), g.decode_seconds);
     out["finish"] = finish_name(g.best.finish);

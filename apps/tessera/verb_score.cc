@@ -80,6 +80,7 @@ int run_score(const ScoreVerb& o) {
   if (o.score.prefill >= 0) {
     out["decoded_tokens"] = result.decoded_tokens;
     out["decoded_nll"] = result.decoded_nll;
+    out["context"] = context_report(o.context, result.context);
   }
   fmt::print("{}\n", out.dump());
   return kDone;

@@ -25,12 +25,17 @@ class EnginePast final : public Past {
         store(other.store),
         policy(other.policy->clone()),
         counted(other.counted),
+        of_prompt(other.of_prompt),
+        prompt(other.prompt),
         dropped(other.dropped),
         next_position(other.next_position) {}
   EnginePast& operator=(const EnginePast&) = delete;
 
   int64_t length() const override { return store.entries() + dropped; }
-  void announce(int64_t tokens) override { policy->announce(tokens); }
+  void announce(int64_t tokens) override {
+    prompt = tokens;
+    policy->announce(tokens);
+  }
   std::unique_ptr<Past> fork() const override { return std::make_unique<EnginePast>(*this); }
   bool can_truncate() const override {
     return store.evicted() == 0 && dropped == 0 && !policy->chooses();
@@ -55,16 +60,22 @@ class EnginePast final : public Past {
     c.tokens_seen = length();
     c.entries_resident = store.resident() * s.layers * s.kv_heads;
     c.entries_freed = (store.evicted() + dropped) * s.layers * s.kv_heads;
+    c.bytes_freed = c.entries_freed * 2 * s.padded() * cache_bytes(s.type);
     c.bytes_resident = store.bytes();
     c.bytes_policy = p.bytes;
     c.selections = p.selections;
     c.reuses = p.reuses;
+    c.decoded_keys_read = c.keys_read - of_prompt.keys_read;
+    c.decoded_full_steps = c.full_steps - of_prompt.full_steps;
+    c.decoded_steps = c.steps - of_prompt.steps;
     return c;
   }
 
   KvStore store;
   std::unique_ptr<ContextPolicy> policy;
   PastCounters counted;
+  PastCounters of_prompt;     // the same when the announced prompt had been read
+  int64_t prompt = 0;         // tokens that were announced
   int64_t dropped = 0;        // tokens that a policy has taken out of every layer and head
   int64_t next_position = 0;  // of the next entry, unless its segment brings its own
 };
@@ -317,6 +328,7 @@ class Engine final : public Network {
       }
       past->next_position =
           position_[static_cast<size_t>(segments_[i].first_row + segments_[i].rows - 1)] + 1;
+      if (past->length() <= past->prompt) past->of_prompt = past->counted;
       runs_.clear();
       past->policy->evict(past->store.entries(), runs_);
       for (const Run& run : runs_) past->store.evict(run.begin, run.end);
