@@ -65,14 +65,14 @@ std::vector<std::string> policies_of(const NeedleSweep& o) {
     const bool given = std::any_of(spec.options.begin(), spec.options.end(),
                                    [](const auto& option) { return option.first == "budget"; });
     if (o.budgets.empty() || !has_key || given) {
-      make_guest<ContextPolicy>(text);
+      check_method<ContextPolicy>("--context", text);
       out.push_back(text);
       continue;
     }
     for (const int64_t budget : o.budgets) {
       Spec one = spec;
       one.options.emplace_back("budget", std::to_string(budget));
-      make_guest<ContextPolicy>(one.text());
+      check_method<ContextPolicy>("--context", one.text());
       out.push_back(one.text());
     }
   }

@@ -56,7 +56,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
 }
 
 int bench(const BenchOptions& o) {
-  check_spec<ContextPolicy>("--context", o.context);
+  check_method<ContextPolicy>("--context", o.context);
   Session s = open_session(o.common, o.context);
   if (o.prompt_tokens + o.tokens > s.model->context()) {
     throw Error("tessera bench model",

@@ -246,7 +246,7 @@ class Runner {
 
 // What is wrong with the flags is said before a model is opened.
 void check_flags(const RunOptions& o) {
-  check_spec<ContextPolicy>("--context", o.context);
+  check_method<ContextPolicy>("--context", o.context);
   check_spec<Constraint>("--constrain", o.constrain);
   check_spec<Strategy>("--decode", decode_spec(o, {}));
   for (const std::string& a : o.template_arguments) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tessera/kernels/half.h"
 #include "tessera/kernels/kernels.h"
 
 namespace tessera {
@@ -30,6 +31,18 @@ void LayerView::turn(float* head, int64_t by) const {
 
 void LayerView::key(int64_t kv_head, int64_t entry, float* out) const {
   store_.read_key(shape_.store_layer, kv_head, entry, out);
+}
+
+void LayerView::value(int64_t kv_head, int64_t entry, float* out) const {
+  const std::byte* values = store_.block(shape_.store_layer, kv_head, entry / kBlockKeys)->values;
+  const int64_t at = entry % kBlockKeys * width();
+  if (store_.shape().type == CacheType::f32) {
+    std::copy_n(reinterpret_cast<const float*>(values) + at, head_width(), out);
+    return;
+  }
+  const auto* from = reinterpret_cast<const uint16_t*>(values) + at;
+  const auto widened = store_.shape().type == CacheType::f16 ? half_to_float : bfloat_to_float;
+  for (int64_t d = 0; d < head_width(); ++d) out[d] = widened(from[d]);
 }
 
 void LayerView::score(int64_t kv_head, const float* queries, int64_t n, int64_t begin, int64_t end,

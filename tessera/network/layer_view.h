@@ -69,6 +69,8 @@ class LayerView {
   void turn(float* head, int64_t by) const;
   // The stored key of an entry, rotated at its position.   out [head_width()]
   void key(int64_t kv_head, int64_t entry, float* out) const;
+  // The stored value of an entry.   out [head_width()]
+  void value(int64_t kv_head, int64_t entry, float* out) const;
   // Scores as attention has them before its softmax, of entries begin .. end - 1.
   //   queries [n, width()], n <= kAttendRows   out [n, stride], entry `begin` at column 0
   void score(int64_t kv_head, const float* queries, int64_t n, int64_t begin, int64_t end,
