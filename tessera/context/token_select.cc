@@ -6,19 +6,11 @@
 #include <vector>
 
 #include "tessera/base/error.h"
+#include "tessera/context/passes.h"
 #include "tessera/context/primitives.h"
 
 namespace tessera {
 namespace {
-
-// Tokens of a question that are computed in one pass: each needs room for its votes.
-constexpr int64_t kQuestionRows = 24;
-
-// Rows of a pass that choose together.
-struct Group {
-  int64_t first = 0, count = 0;  // rows
-  int64_t end = 0;               // entries that exist for its last row
-};
 
 // What a layer remembers in decoding.
 struct Layer {
@@ -31,7 +23,9 @@ struct Layer {
 class TokenSelect final : public ContextPolicy {
  public:
   explicit TokenSelect(const TokenSelectOptions& options)
-      : options_(options), most_(options.sinks + options.k + options.local) {}
+      : options_(options),
+        most_(options.sinks + options.k + options.local),
+        passes_{options.chunk, options.question} {}
 
   std::unique_ptr<ContextPolicy> clone() const override {
     return std::make_unique<TokenSelect>(*this);
@@ -54,16 +48,11 @@ class TokenSelect final : public ContextPolicy {
 
   bool serves_any_length() const override { return options_.positions == "slot"; }
   bool chooses() const override { return true; }
-  void announce(int64_t tokens) override { prompt_ = tokens; }
+  void announce(int64_t tokens) override { passes_.prompt = tokens; }
   int64_t everything_below() const override { return 0; }
 
   int64_t together(int64_t token, int64_t rows) const override {
-    const int64_t text = prompt_ - options_.question;
-    if (token < text) {
-      const int64_t cell = (token / options_.chunk + 1) * options_.chunk;
-      return std::min(rows, std::min(cell, text) - token);
-    }
-    return token < prompt_ ? std::min({rows, prompt_ - token, kQuestionRows}) : 1;
+    return passes_.together(token, rows);
   }
 
   void observe(const LayerView& view, int64_t kv_head) override {
@@ -76,11 +65,11 @@ class TokenSelect final : public ContextPolicy {
       plain.append(key);
     }
     const Layer& layer = layers_[static_cast<size_t>(view.layer())];
-    const int64_t n = view.group(), width = view.width(), groups = groups_of(view);
+    const int64_t n = view.group(), width = view.width(), groups = passes_.groups(view);
     std::vector<float>& votes = votes_[static_cast<size_t>(kv_head)];
     votes.clear();
     for (int64_t g = 0; g < groups; ++g) {
-      const Group group = group_of(view, g);
+      const Group group = passes_.group(view, g);
       const int64_t candidates = candidates_of(group);
       if (candidates == 0 || reuses(view, layer)) continue;
       const size_t at = votes.size();
@@ -106,12 +95,12 @@ class TokenSelect final : public ContextPolicy {
   // Joins the votes of the KV heads, always in the same order.
   void settle(const LayerView& view) override {
     Layer& layer = layers_[static_cast<size_t>(view.layer())];
-    const int64_t groups = groups_of(view);
+    const int64_t groups = passes_.groups(view);
     chosen_.resize(static_cast<size_t>(groups));
     const bool again = reuses(view, layer);
     size_t at = 0;
     for (int64_t g = 0; g < groups; ++g) {
-      const Group group = group_of(view, g);
+      const Group group = passes_.group(view, g);
       std::vector<int32_t>& chosen = chosen_[static_cast<size_t>(g)];
       const auto candidates = static_cast<size_t>(candidates_of(group));
       chosen.clear();
@@ -133,7 +122,7 @@ class TokenSelect final : public ContextPolicy {
       best_.choose(pooled_, options_.k, chosen);
       for (int32_t& entry : chosen) entry += static_cast<int32_t>(options_.sinks);
       ++layer.made;
-      if (view.first_token() < prompt_) continue;
+      if (!passes_.decoding(view)) continue;
       layer.since = 0;
       layer.chosen = chosen;
       take_queries(view, layer.query);
@@ -142,13 +131,13 @@ class TokenSelect final : public ContextPolicy {
 
   void select(const StepView& step, std::vector<Run>& runs) const override {
     const int64_t entries = step.index + 1;
-    const Group group = step.view ? group_holding(*step.view, step.row) : Group{0, 1, entries};
+    const int64_t number = step.view ? passes_.number_holding(*step.view, step.row) : 0;
+    const Group group = step.view ? passes_.group(*step.view, number) : Group{0, 1, entries};
     if (!step.view || group.end <= most_) {
       runs.push_back({0, entries, step.position});
       return;
     }
-    const std::vector<int32_t>& chosen =
-        chosen_[static_cast<size_t>(group.count == 1 ? step.row : 0)];
+    const std::vector<int32_t>& chosen = chosen_[static_cast<size_t>(number)];
     if (!serves_any_length()) {
       add_run(runs, 0, options_.sinks, step.position);
       for (const int32_t entry : chosen) add_run(runs, entry, entry + 1, step.position);
@@ -180,18 +169,6 @@ class TokenSelect final : public ContextPolicy {
   }
 
  private:
-  // A pass holds one group of many rows, or groups of one row each.
-  bool single(const LayerView& view) const {
-    return view.first_token() >= prompt_ - options_.question;
-  }
-  int64_t groups_of(const LayerView& view) const { return single(view) ? view.rows() : 1; }
-  Group group_of(const LayerView& view, int64_t g) const {
-    return single(view) ? Group{g, 1, view.first_entry() + g + 1}
-                        : Group{0, view.rows(), view.entries()};
-  }
-  Group group_holding(const LayerView& view, int64_t row) const {
-    return group_of(view, single(view) ? row : 0);
-  }
   int64_t candidates_of(const Group& group) const {
     return group.end <= most_ ? 0 : group.end - options_.sinks - options_.local;
   }
@@ -223,7 +200,7 @@ class TokenSelect final : public ContextPolicy {
   // Whether a decoded token sees the list of an earlier one: its query has not turned away, and no
   // more than `local` tokens have left the newest ones unseen by a choice.
   bool reuses(const LayerView& view, const Layer& layer) const {
-    if (view.first_token() < prompt_ || layer.chosen.empty() || options_.theta > 1 ||
+    if (!passes_.decoding(view) || layer.chosen.empty() || options_.theta > 1 ||
         layer.since + 1 >= options_.local) {
       return false;
     }
@@ -240,7 +217,8 @@ class TokenSelect final : public ContextPolicy {
 
   TokenSelectOptions options_;
   int64_t most_;
-  int64_t kv_heads_ = 0, prompt_ = 0;
+  Passes passes_;
+  int64_t kv_heads_ = 0;
   std::vector<KeyBlocks> plain_;  // un-rotated keys, [layers, kv_heads]
   std::vector<Layer> layers_;
   // Of the layer that is being computed.

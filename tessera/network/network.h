@@ -25,7 +25,7 @@ struct PastCounters {
   int64_t keys_read = 0;               // keys attended to, summed over queries, layers and KV heads
   int64_t keys_possible = 0;           // the same had every query attended to everything before it
   int64_t full_steps = 0;              // queries x layers x KV heads that attended to everything
-  int64_t steps = 0;                   // queries x layers
+  int64_t steps = 0;                   // queries x layers x KV heads
   // Of these, after the announced prompt.
   int64_t decoded_keys_read = 0, decoded_full_steps = 0, decoded_steps = 0;
 };

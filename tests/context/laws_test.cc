@@ -57,7 +57,7 @@ TEST(ContextLaws, EveryPolicySelectsWhatTheSeamPromises) {
                     .heads = 4,
                     .kv_heads = 2,
                     .head_width = 16,
-                    .context = 4096,
+                    .context = 8192,
                     .rotary = true});
     const std::vector<float> queries(2 * 16, 0.5f);
     std::vector<tessera::Run> freed;
