@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -51,6 +52,12 @@ NeedleUnit unit_of(const std::string& name) {
   return name == "digits5" ? NeedleUnit::digits5
          : name == "hex8"  ? NeedleUnit::hex8
                            : NeedleUnit::digits7;
+}
+
+ThreadDirection direction_of(const std::string& name) {
+  return name == "forward"    ? ThreadDirection::forward
+         : name == "backward" ? ThreadDirection::backward
+                              : ThreadDirection::random;
 }
 
 // --context as given, once for each --budget where the policy has that key and no value for it.
@@ -120,7 +127,9 @@ std::vector<Item> read_items(const std::string& path) {
 class Sweep {
  public:
   explicit Sweep(const NeedleSweep& o) : o_(o), policies_(policies_of(o)) {
-    o_.needle.unit = unit_of(o.unit);
+    o_.needle.unit = o_.threads.unit = unit_of(o.unit);
+    o_.threads.seed = o.needle.seed;
+    o_.threads.direction = direction_of(o.direction);
     check();
     session_ = open_session(o.common, "full");
     chat_.emplace(session_, std::vector<std::string>{}, false);
@@ -164,7 +173,9 @@ class Sweep {
 
   std::vector<Item> make_items() {
     std::vector<std::string> haystack;
-    if (o_.haystack.empty()) {
+    if (o_.threaded) {
+      haystack_name_ = fmt::format("pairs, {} steps, {}", o_.threads.steps, o_.direction);
+    } else if (o_.haystack.empty()) {
       haystack = made_up_sentences(o_.needle.seed, kMadeUp);
       haystack_name_ = "made up";
     } else {
@@ -182,9 +193,11 @@ class Sweep {
         for (int64_t i = 0; i < o_.repeats; ++i) {
           const int64_t index = static_cast<int64_t>(d) * o_.repeats + i;
           const auto number = static_cast<uint64_t>(room * 100'000 + index);
-          out.push_back(
-              {room, index,
-               make_needle(o_.needle, haystack, o_.depths[d] / 100, number, room, length)});
+          const double depth = o_.depths[d] / 100;
+          NeedleItem needle = o_.threaded
+                                  ? make_thread(o_.threads, depth, number, room, length)
+                                  : make_needle(o_.needle, haystack, depth, number, room, length);
+          out.push_back({room, index, std::move(needle)});
         }
       }
     }
@@ -375,11 +388,12 @@ class Sweep {
 }  // namespace
 
 Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
-                 const NeedleOptions& standard) {
+                 const NeedleOptions& standard, bool threaded) {
   return {"eval " + task, summary, [=](CLI::App& app) {
             auto o = std::make_shared<NeedleSweep>();
             o->task = task;
             o->needle = standard;
+            o->threaded = threaded;
             o->unit = name_of(standard.unit);
             teach(app, example);
             add_model(app, o->common);
@@ -403,16 +417,25 @@ Verb needle_verb(const std::string& task, const std::string& summary, const std:
                 ->check(CLI::Range(1, 1000));
             app.add_option("--unit", o->unit, "what is hidden [" + o->unit + "]")
                 ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
-            if (standard.kind == NeedleKind::keyed) {
+            if (threaded) {
+              app.add_option("--steps", o->threads.steps, "pairs on a thread [2]")
+                  ->type_name("N")
+                  ->check(CLI::Range(1, 1000));
+              app.add_option("--direction", o->direction,
+                             "where each next pair stands in the text [forward]")
+                  ->check(CLI::IsMember({"forward", "backward", "random"}));
+            } else if (standard.kind == NeedleKind::keyed) {
               app.add_option("--others", o->needle.others,
                              fmt::format("further needles with other keys [{}]", standard.others))
                   ->type_name("N")
                   ->check(CLI::Range(0, 200));
             }
             app.add_option("--seed", o->needle.seed, "seed of the items [1]")->type_name("N");
-            app.add_option("--haystack", o->haystack,
-                           "text in which needles are hidden [made-up sentences]")
-                ->type_name("FILE");
+            if (!threaded) {
+              app.add_option("--haystack", o->haystack,
+                             "text in which needles are hidden [made-up sentences]")
+                  ->type_name("FILE");
+            }
             app.add_option("--max-tokens", o->max_tokens, "longest answer [24]")
                 ->type_name("N")
                 ->check(CLI::PositiveNumber);

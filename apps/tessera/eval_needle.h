@@ -1,4 +1,4 @@
-// What `eval needle`, `eval passkey` and `eval niah` share: a sweep of policies over lengths and
+// What `eval needle`, `passkey`, `niah` and `threads` share: a sweep of policies over lengths and
 // depths.
 #pragma once
 
@@ -7,6 +7,7 @@
 
 #include "apps/tessera/verb.h"
 #include "tessera/eval/needle.h"
+#include "tessera/eval/thread.h"
 
 namespace tessera::cli {
 
@@ -14,6 +15,9 @@ struct NeedleSweep {
   CommonOptions common;
   std::string task;  // "needle"
   NeedleOptions needle;
+  bool threaded = false;  // the haystack is a JSON object, made of `threads`
+  ThreadOptions threads;
+  std::string direction = "forward";
   std::string unit = "digits7";
   std::vector<std::string> contexts = {"full"};
   std::vector<int64_t> budgets;  // one policy of each, for those that have the key
@@ -26,6 +30,6 @@ struct NeedleSweep {
 
 // A verb of one task, with the options that all tasks have.
 Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
-                 const NeedleOptions& standard);
+                 const NeedleOptions& standard, bool threaded = false);
 
 }  // namespace tessera::cli

@@ -1,16 +1,29 @@
 #include "apps/tessera/session.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tessera/files/stretch.h"
 
 namespace tessera::cli {
 
 ModelFiles open_files(const CommonOptions& options) {
-  return open_model(model_reference(options),
-                    {.weights = true, .assume_inert = options.assume_inert});
+  std::optional<Stretch> stretch;
+  if (!options.rope_scaling.empty()) {
+    try {
+      stretch = parse_stretch(options.rope_scaling);
+    } catch (const Error& error) {
+      throw WrongCommand("--rope-scaling " + error.where(), error.fault(), error.remedy());
+    }
+  }
+  ModelFiles files =
+      open_model(model_reference(options), {.weights = true, .assume_inert = options.assume_inert});
+  if (stretch) stretch_positions(files.description, *stretch);
+  return files;
 }
 
 std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,

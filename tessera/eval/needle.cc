@@ -115,6 +115,7 @@ std::vector<std::string> sentences_of(std::string_view text) {
 std::vector<std::string> made_up_sentences(uint64_t seed, int64_t count) {
   Random random(seed, kHaystackStream);
   std::vector<std::string> out;
+  out.reserve(static_cast<size_t>(std::max<int64_t>(count, 0)));
   for (int64_t i = 0; i < count; ++i) {
     std::string s = pick(random, kPeople);
     s.append(" ").append(pick(random, kDeeds)).append(" the ").append(pick(random, kAdjectives));
@@ -151,11 +152,13 @@ NeedleItem make_needle(const NeedleOptions& options, const std::vector<std::stri
   item.question = question_of(options.kind, keys[0]);
   const size_t start = random.below(haystack.size());
   std::vector<double> places;
+  places.reserve(static_cast<size_t>(count));
   for (int64_t i = 1; i < count; ++i) places.push_back(random.uniform());
 
   // The text with its needles among the first n sentences of the haystack.
   auto build = [&](int64_t n) {
     std::vector<std::string> parts;
+    parts.reserve(static_cast<size_t>(n + count));
     for (int64_t i = 0; i < n; ++i) {
       parts.push_back(haystack[(start + static_cast<size_t>(i)) % haystack.size()]);
     }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tessera/eval/needle.h"
+#include "tessera/eval/thread.h"
 #include "tests/apps/spawn.h"
 #include "tests/apps/verbs.h"
 #include "tests/base/temporary_folder.h"
@@ -45,16 +46,28 @@ TEST(Eval, RefusesWhatCannotBeMeasured) {
   expect_refused(spawn({"run", "--context", "long-heads:budget=100", "hi"}), 2, "multiple");
 }
 
+TEST(Eval, StretchedPositionsOpenALongerWindow) {
+  expect_refused(spawn({"run", "--rope-scaling", "yran", "hi"}), 2, "Did you mean yarn?");
+  NEEDS_MODEL("smollm2");
+  expect_refused(spawn({"run", "--ctx", "9000", "hi"}), 1, "8192");
+  expect_refused(spawn({"run", "--ctx", "20000", "--rope-scaling", "ntk:factor=2", "hi"}), 1,
+                 "16384");
+  EXPECT_EQ(
+      spawn({"run", "--ctx", "9000", "--rope-scaling", "ntk:factor=2", "--max-tokens", "2", "hi"})
+          .status,
+      0);
+}
+
 TEST(Eval, ItemsAreTheSameForTheSameSeedAndCanBeSolved) {
   NEEDS_MODEL("smollm2");
   const test::TemporaryFolder folder;
   const auto make = [&](const std::string& task, const std::string& name, const char* seed) {
-    const Ended e = spawn({"eval", task, "--lengths", "200,400", "--seed", seed, "-n", "1",
-                           "--make", folder / name});
+    const Ended e = spawn(
+        {"eval", task, "--lengths", "200,400", "--seed", seed, "-n", "1", "--make", folder / name});
     EXPECT_EQ(e.status, 0) << e.err;
     return read(folder / name);
   };
-  for (const std::string task : {"needle", "passkey", "niah"}) {
+  for (const std::string task : {"needle", "passkey", "niah", "threads"}) {
     const std::string items = make(task, "a", "1");
     EXPECT_EQ(items, make(task, "b", "1"));
     EXPECT_NE(items, make(task, "c", "2"));
@@ -63,7 +76,8 @@ TEST(Eval, ItemsAreTheSameForTheSameSeedAndCanBeSolved) {
     for (const Json& j : objects(items)) {
       const std::string prompt =
           j.at("text").get<std::string>() + "\n\n" + j.at("question").get<std::string>();
-      EXPECT_EQ(solve_needle(options, prompt), j.at("answer"));
+      EXPECT_EQ(task == "threads" ? solve_thread(prompt) : solve_needle(options, prompt),
+                j.at("answer"));
     }
   }
 }
