@@ -317,7 +317,8 @@ class Sweep {
     std::map<std::pair<int64_t, size_t>, Cell> cells;
     std::map<std::pair<std::string, int64_t>, std::map<double, std::pair<int64_t, int64_t>>> map;
     for (const Json& j : results_) {
-      const auto place = std::find(policies_.begin(), policies_.end(), j.at("policy"));
+      const auto place =
+          std::find(policies_.begin(), policies_.end(), j.at("policy").get<std::string>());
       if (place == policies_.end()) continue;
       Cell& c = cells[{j.at("length"), static_cast<size_t>(place - policies_.begin())}];
       const bool right = j.at("right");

@@ -115,7 +115,9 @@ std::unique_ptr<ContextPolicy> h2o(const H2oOptions& options) {
                 "leaves nothing to choose of a budget of " + std::to_string(options.budget),
                 "Give a local part below the budget.");
   }
-  return std::make_unique<H2o>(options);
+  H2oOptions whole = options;
+  if (whole.local == 0) whole.local = whole.budget / 2;
+  return std::make_unique<H2o>(whole);
 }
 
 }  // namespace tessera

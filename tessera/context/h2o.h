@@ -12,12 +12,13 @@
 namespace tessera {
 
 struct H2oOptions {
-  int64_t budget = 1024, local = 512;
+  int64_t budget = 1024, local = 0;
 };
 template <class V>
 void fields(V& v, H2oOptions& o) {
   v("budget", o.budget, "entries that are kept, in each layer and KV head", at_least(2));
-  v("local", o.local, "of these, newest tokens that are kept whatever they received", at_least(1));
+  v("local", o.local,
+    "of these, newest tokens that are kept whatever they received; 0: half of them", at_least(0));
 }
 
 // Needs rotary positions and no sliding windows. The trained window stays the limit. budget >=

@@ -54,7 +54,8 @@ void attention_rows(const LayerView& view, int64_t kv_head, int64_t row, int64_t
                     std::vector<float>& out) {
   const int64_t group = view.group(), width = view.width();
   out.resize(static_cast<size_t>(group * end));
-  std::vector<float> queries(static_cast<size_t>(std::min(group, kAttendRows) * width));
+  thread_local std::vector<float> queries;
+  queries.resize(static_cast<size_t>(std::min(group, kAttendRows) * width));
   for (int64_t first = 0; first < group; first += kAttendRows) {
     const int64_t n = std::min(group - first, kAttendRows);
     for (int64_t i = 0; i < n; ++i) {

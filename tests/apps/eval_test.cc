@@ -87,13 +87,13 @@ TEST(Eval, ASweepGoesOnWhereItStopped) {
   const test::TemporaryFolder folder;
   const std::string out = folder / "sweep";
   const std::vector<std::string> words = {
-      "eval", "needle",    "--lengths", "160",       "--depths", "50",       "-n", "2",     "-o",
-      out,    "--context", "full",      "--context", "h2o",      "--budget", "64", "--json"};
+      "eval",      "needle", "--lengths", "160",          "--depths", "50", "-n",    "2", "-o", out,
+      "--context", "full",   "--context", "h2o:local=64", "--budget", "64", "--json"};
   auto spoken = words;
   spoken.insert(spoken.end(), {"--max-tokens", "4"});
-  // A budget that the guest's standard local part would fill is refused.
+  // A budget that the local part fills is refused.
   expect_refused(spawn(spoken), 2, "local");
-  std::replace(spoken.begin(), spoken.end(), std::string("h2o"), std::string("h2o:local=16"));
+  std::replace(spoken.begin(), spoken.end(), std::string("h2o:local=64"), std::string("h2o"));
   const Ended first = spawn(spoken);
   ASSERT_EQ(first.status, 0) << first.err;
   const auto cells = objects(first.out);
