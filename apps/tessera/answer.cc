@@ -28,19 +28,6 @@ bool chosen_by_flags(const RunOptions& o) {
 
 bool samples(const GenerationSettings& own) { return own.temperature && *own.temperature != 0; }
 
-Json counters_of(const std::string& policy, const Past* past) {
-  Json out;
-  out["policy"] = policy;
-  if (!past) return out;
-  const PastCounters c = past->counters();
-  out["tokens"] = c.tokens_seen;
-  out["keys_read"] = c.keys_read;
-  out["keys_possible"] = c.keys_possible;
-  out["attended_everything"] = c.full_steps == c.steps;
-  out["bytes_resident"] = c.bytes_resident;
-  return out;
-}
-
 double rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
@@ -127,7 +114,7 @@ Json result_json(const RunOptions& o, const GenerateOptions& options, const Gene
   out["decode"] = options.decode;
   out["draft"] = {
       {"method", options.draft}, {"guessed", g.drafts.guessed}, {"kept", g.drafts.kept}};
-  out["context"] = counters_of(o.context, g.past.get());
+  out["context"] = context_report(o.context, g.past ? g.past->counters() : PastCounters{});
   out["prefill_tokens_per_s"] = rate(g.prompt_tokens - g.reused_tokens, g.prefill_seconds);
   out["decode_tokens_per_s"] = rate(static_cast<int64_t>(g.best.ids.size()), g.decode_seconds);
   out["finish"] = finish_name(g.best.finish);

@@ -1,5 +1,6 @@
 #include "apps/tessera/session.h"
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -8,12 +9,23 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tessera/files/stretch.h"
 
 namespace tessera::cli {
 
 ModelFiles open_files(const CommonOptions& options) {
-  return open_model(model_reference(options),
-                    {.weights = true, .assume_inert = options.assume_inert});
+  std::optional<Stretch> stretch;
+  if (!options.rope_scaling.empty()) {
+    try {
+      stretch = parse_stretch(options.rope_scaling);
+    } catch (const Error& error) {
+      throw WrongCommand("--rope-scaling " + error.where(), error.fault(), error.remedy());
+    }
+  }
+  ModelFiles files =
+      open_model(model_reference(options), {.weights = true, .assume_inert = options.assume_inert});
+  if (stretch) stretch_positions(files.description, *stretch);
+  return files;
 }
 
 std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
@@ -55,6 +67,30 @@ Session open_session(const CommonOptions& options, const std::string& context_po
   s.model = std::make_unique<LanguageModel>(load_network(s.files, engine_options(options)),
                                             context_policy);
   return s;
+}
+
+nlohmann::ordered_json context_report(const std::string& policy, const PastCounters& c) {
+  auto share = [](int64_t part, int64_t of) {
+    return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : 0.0;
+  };
+  nlohmann::ordered_json out;
+  out["policy"] = policy;
+  out["tokens"] = c.tokens_seen;
+  out["keys_read"] = c.keys_read;
+  out["keys_possible"] = c.keys_possible;
+  out["attended_everything"] = c.full_steps == c.steps;
+  out["steps"] = c.steps;
+  out["full_steps"] = c.full_steps;
+  out["decoded_steps"] = c.decoded_steps;
+  out["decoded_full_steps"] = c.decoded_full_steps;
+  out["keys_per_decoded_step"] = share(c.decoded_keys_read, c.decoded_steps);
+  out["selections"] = c.selections;
+  out["reuses"] = c.reuses;
+  out["reuse_rate"] = share(c.reuses, c.selections + c.reuses);
+  out["bytes_resident"] = c.bytes_resident;
+  out["bytes_freed"] = c.bytes_freed;
+  out["bytes_policy"] = c.bytes_policy;
+  return out;
 }
 
 int64_t peak_memory() {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "apps/tessera/verb.h"
 #include "tessera/files/model.h"
 #include "tessera/network/language_model.h"
@@ -36,6 +38,10 @@ EngineOptions engine_options(const CommonOptions& options);
 
 // Sets the pool's threads as -j asks.
 void use_threads(const CommonOptions& options);
+
+// What a context policy did, for --json: what was read and possible, held and freed, chosen and
+// used again.
+nlohmann::ordered_json context_report(const std::string& policy, const PastCounters& counters);
 
 // Peak resident size of this process in bytes.
 int64_t peak_memory();

@@ -20,4 +20,15 @@ void check_spec(std::string_view flag, const std::string& text) {
   }
 }
 
+// The same, and refuses options that do not go together.
+template <class Interface>
+void check_method(std::string_view flag, const std::string& text) {
+  check_spec<Interface>(flag, text);
+  try {
+    make_guest<Interface>(text);
+  } catch (const Error& error) {
+    throw WrongCommand(std::string(flag) + " " + error.where(), error.fault(), error.remedy());
+  }
+}
+
 }  // namespace tessera::cli

@@ -33,6 +33,7 @@ struct CommonOptions {
   std::string tokenizer;                  // --tokenizer; "" means the model's own
   std::string cache_type;                 // --cache-type; "" means what suits the weights
   int64_t ctx = 0;                        // --ctx; 0 means what the model serves by itself
+  std::string rope_scaling;               // --rope-scaling; "" means as the model's files say
   int64_t threads = 0;                    // -j, --threads; 0 means what affinity and cgroup allow
   bool json = false;                      // --json
 };

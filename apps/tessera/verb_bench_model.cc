@@ -41,6 +41,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
   std::vector<std::unique_ptr<Past>> pasts;
   pasts.push_back(model.new_past());
   Rates r;
+  past->announce(o.prompt_tokens);
   double start = seconds();
   CausalModel::Item item{pasts[0].get(), prompt, {}, std::span(logits).first(columns), 1};
   model.forward({&item, 1});
@@ -66,7 +67,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
 }
 
 int bench(const BenchOptions& o) {
-  check_spec<ContextPolicy>("--context", o.context);
+  check_method<ContextPolicy>("--context", o.context);
   Session s = open_session(o.common, o.context);
   if (o.prompt_tokens + o.tokens > s.model->context()) {
     throw Error("tessera bench model",

@@ -31,6 +31,9 @@ class Runner {
     const AtomicFile probe(o.cache);  // said before the answer: it cannot be written
     origin_ =
         past_origin(session_.files, *session_.tokenizer, o.context, session_.model->network());
+    // Whether it can be kept is said before the answer, too.
+    Network& network = session_.model->network();
+    network.write_past(*network.new_past(o.context), [](std::span<const std::byte>) {});
     if (!std::filesystem::exists(o.cache)) return;
     KeptPast kept = load_past(o.cache, origin_, session_.model->network());
     past_ = std::move(kept.past);
@@ -170,7 +173,7 @@ class Runner {
 
 // What is wrong with the flags is said before a model is opened.
 void check_flags(const RunOptions& o) {
-  check_spec<ContextPolicy>("--context", o.context);
+  check_method<ContextPolicy>("--context", o.context);
   check_spec<Constraint>("--constrain", o.constrain);
   check_spec<Strategy>("--decode", decode_spec(o, {}));
   check_spec<Drafter>("--draft", o.draft);

@@ -35,7 +35,7 @@ nlohmann::ordered_json token_row(const Encoding& e, int64_t i, int64_t first, do
 }
 
 int run_score(const ScoreVerb& o) {
-  check_spec<ContextPolicy>("--context", o.context);
+  check_method<ContextPolicy>("--context", o.context);
   if (o.score.prefill < 0 && !make_guest<ContextPolicy>(o.context)->attends_everything()) {
     throw WrongCommand("--context " + o.context, "scores nothing without --prefill",
                        "A policy shows when tokens are decoded one by one: add --prefill N.");
@@ -80,6 +80,7 @@ int run_score(const ScoreVerb& o) {
   if (o.score.prefill >= 0) {
     out["decoded_tokens"] = result.decoded_tokens;
     out["decoded_nll"] = result.decoded_nll;
+    out["context"] = context_report(o.context, result.context);
   }
   fmt::print("{}\n", out.dump());
   return kDone;

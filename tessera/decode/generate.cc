@@ -90,6 +90,7 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
                     std::to_string(out_.prompt_tokens),
                 "Hand in a past that holds a beginning of the prompt.");
   }
+  past->announce(out_.prompt_tokens);
   search_ = strategy->start(*setup_, Branch(*setup_, std::move(past), 0));
   if (setup_->drafter && !search_->drafts()) {
     throw Error("--draft " + options.draft,

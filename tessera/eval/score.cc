@@ -86,10 +86,12 @@ Score score(CausalModel& model, std::span<const int32_t> ids, const ScoreOptions
     }
     auto past = model.new_past();
     const int64_t prefill = std::min(options.prefill, n);
+    past->announce(prefill);
     scorer.decoded_from = prefill + 1;
     if (prefill > 0) scorer.run(*past, 0, prefill, 1);
     // The last token predicts nothing that is in the text.
     for (int64_t i = prefill; i + 1 < n; ++i) scorer.run(*past, i, i + 1, i + 1);
+    scorer.result.context = past->counters();
     return scorer.result;
   }
   const int64_t window =

@@ -20,6 +20,7 @@ struct Score {
   double nll = 0;              // nats, their sum
   int64_t decoded_tokens = 0;  // of these, scored token by token after the prefill
   double decoded_nll = 0;
+  PastCounters context;  // of the past that was decoded with
 };
 
 // Scores every id once, from what precedes it in its window; a token that

@@ -597,11 +597,5 @@ void merge(float* maximum, float* total, float* weighted, float chunk_maximum, f
   *maximum = top;
 }
 
-constexpr Kernels table() {
-  return {kLevelName,  linear,     quantise,   rms_norm,  layer_norm, activate,
-          gate,        add_scaled, softcap,    softmax,   attend,     merge,
-          ascii_masks, wide_masks, pair_masks, positions, sort_units, find_units};
-}
-
 }  // namespace
 }  // namespace tessera

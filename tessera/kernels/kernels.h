@@ -62,6 +62,19 @@ struct AttendChunk {
   float* scores = nullptr;  // scratch [rows, kChunkKeys]
 };
 
+// Attention of a few rows over chosen keys of one chunk, read where they lie. Keys are scored in
+// groups of 16: a group of which none is chosen is not read, values are read one by one.
+struct ChosenChunk {
+  std::span<const AttendRow> rows;      // at most kAttendRows; begin, end and slope are ignored
+  const void* keys[kChunkBlocks] = {};  // as AttendChunk; null where nothing is chosen
+  const void* values[kChunkBlocks] = {};
+  uint64_t chosen[kChunkBlocks] = {};  // bit i of block b: key 64 * b + i; at least one is set
+  CacheType type = CacheType::f32;
+  int64_t width = 0;
+  float softcap = 0;
+  float* scores = nullptr;  // scratch [rows, kChunkKeys]
+};
+
 struct Kernels {
   std::string_view name;
 
@@ -91,6 +104,11 @@ struct Kernels {
   float (*softmax)(float* x, int64_t n);
 
   void (*attend)(const AttendChunk& chunk);
+  void (*attend_chosen)(const ChosenChunk& chunk);
+  // Inner products of n queries [width] (at most kAttendRows) with the keys of a block [width,
+  // kBlockKeys].   out [n, kChunkKeys], of which the first kBlockKeys of each row are written
+  void (*score)(const AttendRow* rows, int64_t n, const void* keys, CacheType type, int64_t width,
+                float* out);
   // Merges the result of a later chunk into that of the earlier ones.   weighted [width]
   void (*merge)(float* maximum, float* total, float* weighted, float chunk_maximum,
                 float chunk_total, const float* chunk_weighted, int64_t width);

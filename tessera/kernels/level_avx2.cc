@@ -4,7 +4,7 @@
 #if defined(__AVX2__)
 #include "tessera/kernels/lanes_avx2.h"
 //
-#include "tessera/kernels/kernel_bodies.h"
+#include "tessera/kernels/chosen_bodies.h"
 
 namespace tessera {
 const Kernels* avx2_kernels() {

@@ -4,7 +4,7 @@
 #if defined(__AVX512VNNI__)
 #include "tessera/kernels/lanes_avx512.h"
 //
-#include "tessera/kernels/kernel_bodies.h"
+#include "tessera/kernels/chosen_bodies.h"
 
 namespace tessera {
 const Kernels* avx512_kernels() {

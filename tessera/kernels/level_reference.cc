@@ -1,7 +1,7 @@
 // Plain C++: runs anywhere, and is what the other levels are compared with.
 #include "tessera/kernels/lanes_reference.h"
 //
-#include "tessera/kernels/kernel_bodies.h"
+#include "tessera/kernels/chosen_bodies.h"
 #include "tessera/kernels/levels.h"
 
 namespace tessera {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -97,23 +96,79 @@ void count(const ChunkSegment& s, int64_t read, int64_t possible, int64_t querie
   add_to(s.counters->full_steps, full);
 }
 
-// q scaled into a padded row; turned by `turn` positions more than it already is.
-void load_head(const AttendShape& shape, const float* q, int64_t turn, float* out, int64_t width) {
-  std::memcpy(out, q, static_cast<size_t>(shape.head_width) * sizeof(float));
-  std::fill(out + shape.head_width, out + width, 0.f);
-  if (turn != 0 && shape.rope) {
-    const int64_t p = std::abs(turn);
-    rotate(out, shape.rope->cosines(p), shape.rope->sines(p), shape.rope->pairs(),
-           shape.interleaved, turn > 0 ? 1.f : -1.f);
-  }
-  for (int64_t d = 0; d < shape.rotary_width; ++d) out[d] *= shape.rotary_scale;
-  for (int64_t d = 0; d < shape.head_width; ++d) out[d] *= shape.scale;
-}
-
 void clear(AttendScratch::PerThread& mine, int64_t rows, int64_t width) {
   std::fill_n(mine.maximum.begin(), rows, kNothing);
   std::fill_n(mine.total.begin(), rows, 0.f);
   std::fill_n(mine.weighted.begin(), rows * width, 0.f);
+}
+
+// Leading rows of a segment that see everything before them.
+int64_t dense_rows(const ChunkSegment& s) {
+  if (!s.parents.empty()) return 0;
+  if (!s.policy || s.policy->attends_everything()) return s.rows;
+  if (!s.policy->chooses()) return 0;
+  return std::clamp<int64_t>(s.policy->everything_below() - s.first_entry - s.dropped, 0, s.rows);
+}
+
+bool chooses(const ChunkSegment& s) { return s.policy && s.policy->chooses(); }
+
+// Sets bits begin .. end - 1 of the chunk's 256.
+void mark(ChosenChunk& call, int64_t begin, int64_t end) {
+  for (int64_t b = begin / kBlockKeys; b * kBlockKeys < end; ++b) {
+    const int64_t from = std::max<int64_t>(begin - b * kBlockKeys, 0);
+    const int64_t to = std::min<int64_t>(end - b * kBlockKeys, kBlockKeys);
+    call.chosen[b] |= (~uint64_t{0} >> (kBlockKeys - (to - from))) << from;
+  }
+}
+
+// Attention over the keys that are marked, merged into what the rows have gathered.
+void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, int64_t kv_head,
+           int64_t chunk, std::span<const Gather> rows, AttendScratch::PerThread& mine) {
+  for (int64_t b = 0; b < kChunkBlocks; ++b) {
+    call.keys[b] = call.values[b] = nullptr;
+    if (call.chosen[b] == 0) continue;
+    const KvBlock* block = store.block(shape.store_layer, kv_head, chunk * kChunkBlocks + b);
+    call.keys[b] = block->keys;
+    call.values[b] = block->values;
+  }
+  kernels().attend_chosen(call);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
+                    mine.chunk_total[i], call.rows[i].weighted, call.width);
+  }
+  std::fill_n(call.chosen, kChunkBlocks, 0);
+}
+
+// Adds what the rows' queries gather from runs that they see from the same position.
+void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
+                   std::span<const Run> runs, std::span<const Gather> rows,
+                   AttendScratch::PerThread& mine) {
+  const int64_t width = store.shape().padded();
+  AttendRow specs[kAttendRows];
+  for (size_t i = 0; i < rows.size(); ++i) {
+    specs[i].query = rows[i].query;
+    specs[i].maximum = &mine.chunk_maximum[i];
+    specs[i].total = &mine.chunk_total[i];
+    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
+  }
+  ChosenChunk call;
+  call.rows = {specs, rows.size()};
+  call.type = store.shape().type;
+  call.width = width;
+  call.softcap = shape.softcap;
+  call.scores = mine.scores.data();
+  int64_t at = -1;
+  for (const Run& run : runs) {
+    for (int64_t begin = run.begin; begin < run.end;) {
+      const int64_t chunk = begin / kChunkKeys;
+      const int64_t end = std::min(run.end, (chunk + 1) * kChunkKeys);
+      if (chunk != at && at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
+      at = chunk;
+      mark(call, begin - chunk * kChunkKeys, end - chunk * kChunkKeys);
+      begin = end;
+    }
+  }
+  if (at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
 }
 
 }  // namespace
@@ -190,10 +245,10 @@ void AttendStage::attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment
     const int64_t entry = chunk.entry[static_cast<size_t>(r)];
     const int64_t begin = first_seen(s, entry), end = last_seen(s, entry);
     read += end - begin;
-    possible += end;
+    possible += end + s.dropped;
     for (int64_t h = head; h < head + heads; ++h, ++n) {
-      load_head(shape_, q_->row(r) + h * shape_.head_width, 0, mine.query.data() + n * width,
-                width);
+      load_query(shape_, q_->row(r) + h * shape_.head_width, 0, mine.query.data() + n * width,
+                 width);
       gathers[n] = {mine.query.data() + n * width,
                     begin,
                     end,
@@ -230,8 +285,8 @@ void AttendStage::attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment
   for (const Run& run : mine.runs) {
     for (int64_t i = 0; i < heads; ++i) {
       const int64_t h = head + i;
-      load_head(shape_, q_->row(row) + h * shape_.head_width, run.query_position - position,
-                mine.query.data() + i * width, width);
+      load_query(shape_, q_->row(row) + h * shape_.head_width, run.query_position - position,
+                 mine.query.data() + i * width, width);
       gathers[i] = {mine.query.data() + i * width,
                     run.begin,
                     run.end,
@@ -252,6 +307,98 @@ void AttendStage::attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment
     const int64_t possible = chunk.entry[static_cast<size_t>(row)] + 1;
     count(s, read, possible, 1, read == possible);
   }
+}
+
+// One token whose policy chose by content: each head, or all heads of the group together, over its
+// own runs.
+void AttendStage::attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegment& s,
+                                int64_t kv_head, int64_t row, int64_t head, int64_t heads) {
+  auto& mine = scratch_->thread(crew.thread);
+  const int64_t width = s.store->shape().padded();
+  const int64_t position = chunk.position[static_cast<size_t>(row)];
+  const int64_t entry = chunk.entry[static_cast<size_t>(row)];
+  const LayerView view = view_of(chunk, s);
+  const int64_t together = s.policy->per_query_head() ? 1 : heads;
+  int64_t read = 0;
+  clear(mine, heads, width);
+  for (int64_t first = 0; first < heads; first += together) {
+    const int64_t h = head + first;
+    mine.runs.clear();
+    s.policy->select(
+        {shape_.layer,
+         kv_head,
+         entry,
+         position,
+         {q_->row(row) + h * shape_.head_width, static_cast<size_t>(together * shape_.head_width)},
+         h,
+         &view,
+         row - s.first_row},
+        mine.runs);
+    const std::span<const Run> runs = mine.runs;
+    // Everything from where it is: as full attention does it, to the bit.
+    const bool all = runs.size() == 1 && runs[0].begin == 0 && runs[0].end == entry + 1 &&
+                     runs[0].query_position == position;
+    Gather gathers[kAttendRows];
+    for (size_t i = 0, end = 0; i < runs.size(); i = end) {
+      while (end < runs.size() && runs[end].query_position == runs[i].query_position) {
+        read += (runs[end].end - runs[end].begin) * together;
+        ++end;
+      }
+      for (int64_t k = 0; k < together; ++k) {
+        const int64_t at = first + k;
+        load_query(shape_, q_->row(row) + (head + at) * shape_.head_width,
+                   runs[i].query_position - position, mine.query.data() + k * width, width);
+        gathers[k] = {mine.query.data() + k * width,
+                      runs[i].begin,
+                      runs[i].end,
+                      runs[i].query_position,
+                      0.f,
+                      &mine.maximum[static_cast<size_t>(at)],
+                      &mine.total[static_cast<size_t>(at)],
+                      mine.weighted.data() + at * width};
+      }
+      const std::span<const Gather> rows{gathers, static_cast<size_t>(together)};
+      if (all) {
+        gather(shape_, *s.store, kv_head, rows, mine);
+      } else {
+        gather_chosen(shape_, *s.store, kv_head, runs.subspan(i, end - i), rows, mine);
+      }
+    }
+  }
+  for (int64_t i = 0; i < heads; ++i) {
+    finish(mine.weighted.data() + i * width, mine.total[static_cast<size_t>(i)], shape_.head_width,
+           out_->row(row) + (head + i) * shape_.head_width);
+  }
+  if (head % (shape_.heads / shape_.kv_heads) == 0) {
+    const int64_t possible = entry + 1 + s.dropped;
+    count(s, read / heads, possible, 1, read == possible * heads);
+  }
+}
+
+LayerView AttendStage::view_of(const Chunk& chunk, const ChunkSegment& s) const {
+  return {shape_,
+          *s.store,
+          q_->row(s.first_row),
+          q_->stride,
+          chunk.position.subspan(static_cast<size_t>(s.first_row), static_cast<size_t>(s.rows)),
+          s.first_entry,
+          s.dropped};
+}
+
+// Shows the layer's queries and keys to the policies that choose by them.
+void AttendStage::observe(Crew& crew, const Chunk& chunk) {
+  const auto items = static_cast<int64_t>(chunk.segments.size()) * shape_.kv_heads;
+  for (int64_t i = crew.claim(); i < items; i = crew.claim()) {
+    const ChunkSegment& s = chunk.segments[static_cast<size_t>(i / shape_.kv_heads)];
+    if (chooses(s)) s.policy->observe(view_of(chunk, s), i % shape_.kv_heads);
+  }
+  crew.barrier();
+  const auto segments = static_cast<int64_t>(chunk.segments.size());
+  for (int64_t i = crew.claim(); i < segments; i = crew.claim()) {
+    const ChunkSegment& s = chunk.segments[static_cast<size_t>(i)];
+    if (chooses(s)) s.policy->settle(view_of(chunk, s));
+  }
+  crew.barrier();
 }
 
 // Few queries over a long past: the threads share out chunks, then merge them in order.
@@ -285,8 +432,8 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
       const int64_t heads = std::min(heads_each, (kv_head + 1) * group - head);
       Gather gathers[kAttendRows];
       for (int64_t i = 0; i < heads; ++i) {
-        load_head(shape_, q_->row(r) + (head + i) * shape_.head_width, 0,
-                  mine.query.data() + i * width, width);
+        load_query(shape_, q_->row(r) + (head + i) * shape_.head_width, 0,
+                   mine.query.data() + i * width, width);
         gathers[i] = {mine.query.data() + i * width,
                       first_seen(s, entry),
                       entry + 1,
@@ -326,8 +473,8 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
     finish(mine.weighted.data(), mine.total[0], shape_.head_width,
            out_->row(r) + h * shape_.head_width);
     if (h % group == 0) {
-      const int64_t read = entry + 1 - first_seen(s, entry);
-      count(s, read, entry + 1, 1, read == entry + 1);
+      const int64_t read = entry + 1 - first_seen(s, entry), possible = entry + 1 + s.dropped;
+      count(s, read, possible, 1, read == possible);
     }
   }
 }
@@ -336,18 +483,19 @@ void AttendStage::run(Crew& crew, const Chunk& chunk) {
   const int64_t group = shape_.heads / shape_.kv_heads;
   const int64_t heads_each = std::min(group, kAttendRows);
   const int64_t head_parts = (group + heads_each - 1) / heads_each;
-  bool split = chunk.rows <= kSplitRows;
+  bool split = chunk.rows <= kSplitRows, choosing = false;
   for (const ChunkSegment& s : chunk.segments) {
-    split =
-        split && s.parents.empty() && !s.sees_all && (!s.policy || s.policy->attends_everything());
+    split = split && !s.sees_all && dense_rows(s) == s.rows;
+    choosing = choosing || chooses(s);
   }
+  if (choosing) observe(crew, chunk);
   if (split) return attend_split(crew, chunk);
 
   int64_t claimed = crew.claim(), before = 0;
-  for (const ChunkSegment& s : chunk.segments) {
-    const bool one_range = s.parents.empty() && (!s.policy || s.policy->attends_everything());
+  // Rows first .. first + count - 1 of a segment, those that see one range in tiles.
+  auto deal = [&](const ChunkSegment& s, int64_t first, int64_t count, bool one_range) {
     const int64_t rows_each = one_range ? std::max<int64_t>(1, kAttendRows / heads_each) : 1;
-    const int64_t tiles = (s.rows + rows_each - 1) / rows_each;
+    const int64_t tiles = (count + rows_each - 1) / rows_each;
     const int64_t items = tiles * shape_.kv_heads * head_parts;
     for (; claimed < before + items; claimed = crew.claim()) {
       const int64_t item = claimed - before;
@@ -357,15 +505,22 @@ void AttendStage::run(Crew& crew, const Chunk& chunk) {
       const int64_t kv_head = part / head_parts;
       const int64_t head = kv_head * group + part % head_parts * heads_each;
       const int64_t heads = std::min(heads_each, (kv_head + 1) * group - head);
-      const int64_t row = s.first_row + tile * rows_each;
+      const int64_t row = s.first_row + first + tile * rows_each;
       if (one_range) {
-        attend_rows(crew, chunk, s, kv_head, row, std::min(rows_each, s.first_row + s.rows - row),
-                    head, heads);
+        attend_rows(crew, chunk, s, kv_head, row,
+                    std::min(rows_each, s.first_row + first + count - row), head, heads);
+      } else if (chooses(s)) {
+        attend_chosen(crew, chunk, s, kv_head, row, head, heads);
       } else {
         attend_runs(crew, chunk, s, kv_head, row, head, heads);
       }
     }
     before += items;
+  };
+  for (const ChunkSegment& s : chunk.segments) {
+    const int64_t dense = dense_rows(s);
+    deal(s, 0, dense, true);
+    deal(s, dense, s.rows - dense, false);
   }
 }
 

@@ -4,25 +4,10 @@
 #include <vector>
 
 #include "tessera/base/big_buffer.h"
-#include "tessera/network/rope.h"
+#include "tessera/network/layer_view.h"
 #include "tessera/network/stage.h"
 
 namespace tessera {
-
-// What is the same for every query of a layer.
-struct AttendShape {
-  int64_t layer = 0;
-  int64_t store_layer = 0;  // encoders use one store for all layers
-  int64_t heads = 0, kv_heads = 0, head_width = 0;
-  int64_t window = 0;        // 0: none
-  float scale = 1;           // on the query
-  float rotary_scale = 1;    // further factor on its rotated dimensions
-  int64_t rotary_width = 0;  // 0: this layer does not rotate
-  bool interleaved = false;
-  float softcap = 0;
-  const RopeTable* rope = nullptr;
-  std::vector<float> slopes;  // ALiBi, [heads]; empty: none
-};
 
 // Scratch that all attention stages of a network share.
 class AttendScratch {
@@ -59,7 +44,11 @@ class AttendStage final : public Stage {
                    int64_t row, int64_t rows, int64_t head, int64_t heads);
   void attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
                    int64_t row, int64_t head, int64_t heads);
+  void attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
+                     int64_t row, int64_t head, int64_t heads);
   void attend_split(Crew& crew, const Chunk& chunk);
+  void observe(Crew& crew, const Chunk& chunk);
+  LayerView view_of(const Chunk& chunk, const ChunkSegment& s) const;
   void collect_runs(const Chunk& chunk, const ChunkSegment& s, int64_t kv_head, int64_t row,
                     std::vector<Run>& runs) const;
   int64_t first_seen(const ChunkSegment& s, int64_t entry) const;

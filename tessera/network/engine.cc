@@ -28,18 +28,28 @@ class EnginePast final : public Past {
         store(other.store),
         policy(other.policy->clone()),
         counted(other.counted),
+        of_prompt(other.of_prompt),
+        prompt(other.prompt),
+        dropped(other.dropped),
         next_position(other.next_position) {}
   EnginePast& operator=(const EnginePast&) = delete;
 
-  int64_t length() const override { return store.entries(); }
+  int64_t length() const override { return store.entries() + dropped; }
+  void announce(int64_t tokens) override {
+    prompt = tokens;
+    policy->announce(tokens);
+  }
   std::unique_ptr<Past> fork() const override { return std::make_unique<EnginePast>(*this); }
-  bool can_truncate() const override { return store.evicted() == 0; }
+  bool can_truncate() const override {
+    return store.evicted() == 0 && dropped == 0 && !policy->chooses();
+  }
 
   void truncate(int64_t length) override {
     if (!can_truncate()) {
       throw Error("past",
-                  "cannot go back: its policy has evicted " + std::to_string(store.evicted()) +
-                      " tokens for good",
+                  "cannot go back: its policy has evicted " +
+                      std::to_string(store.evicted() + dropped) +
+                      " tokens for good, or keeps lists of what was chosen",
                   "Start again from the beginning, or use --context full.");
     }
     next_position -= store.entries() - length;
@@ -55,15 +65,27 @@ class EnginePast final : public Past {
   PastCounters counters() const override {
     PastCounters c = counted;
     const KvShape& s = store.shape();
-    c.tokens_seen = store.entries();
+    const PolicyCounters p = policy->counters();
+    c.tokens_seen = length();
     c.entries_resident = store.resident() * s.layers * s.kv_heads;
+    c.entries_freed = (store.evicted() + dropped) * s.layers * s.kv_heads;
+    c.bytes_freed = c.entries_freed * 2 * s.padded() * cache_bytes(s.type);
     c.bytes_resident = store.bytes();
+    c.bytes_policy = p.bytes;
+    c.selections = p.selections;
+    c.reuses = p.reuses;
+    c.decoded_keys_read = c.keys_read - of_prompt.keys_read;
+    c.decoded_full_steps = c.full_steps - of_prompt.full_steps;
+    c.decoded_steps = c.steps - of_prompt.steps;
     return c;
   }
 
   KvStore store;
   std::unique_ptr<ContextPolicy> policy;
   PastCounters counted;
+  PastCounters of_prompt;     // the same when the announced prompt had been read
+  int64_t prompt = 0;         // tokens that were announced
+  int64_t dropped = 0;        // tokens that a policy has taken out of every layer and head
   int64_t next_position = 0;  // of the next entry, unless its segment brings its own
 };
 
@@ -157,6 +179,10 @@ class Engine final : public Network {
 
   void write_past(const Past& past, const ByteSink& sink) const override {
     const auto& p = static_cast<const EnginePast&>(past);
+    if (p.policy->chooses()) {
+      throw Error("past", "its policy keeps lists of what it chose, which no file holds",
+                  "Use --context full or streaming with --cache.");
+    }
     const std::array<int64_t, 1> head = {p.next_position};
     sink(std::as_bytes(std::span(head)));
     p.store.write_to(sink);
@@ -221,6 +247,11 @@ class Engine final : public Network {
   std::unique_ptr<ContextPolicy> attached(const std::string& policy) const {
     auto guest = make_guest<ContextPolicy>(policy);
     guest->attach(geometry_);
+    if (guest->chooses() && shape_.type == CacheType::q8) {
+      throw Error("--context " + policy,
+                  "compares with keys, which a cache of 8 bits does not give",
+                  "Use --cache-type f16.");
+    }
     return guest;
   }
 
@@ -275,6 +306,9 @@ class Engine final : public Network {
       int64_t piece = std::min(
           left, (s.count / std::max<int64_t>(pieces, 1) + kTileTokens) / kTileTokens * kTileTokens);
       if (!s.past || !s.parents.empty()) piece = left;
+      if (const auto* past = static_cast<EnginePast*>(s.past); past && past->policy->chooses()) {
+        piece = past->policy->together(past->length(), std::min(left, room));
+      }
       if (rows > 0 && rows + piece > room) break;
       pieces_.push_back({first, done_, piece});
       rows += piece;
@@ -303,6 +337,7 @@ class Engine final : public Network {
         c.policy = past->policy.get();
         c.counters = &past->counted;
         c.first_entry = past->store.entries();
+        c.dropped = past->dropped;
         start = past->next_position;
         past->store.extend(p.count);
       } else {
@@ -357,10 +392,28 @@ class Engine final : public Network {
       }
       past->next_position =
           position_[static_cast<size_t>(segments_[i].first_row + segments_[i].rows - 1)] + 1;
+      if (past->length() <= past->prompt) past->of_prompt = past->counted;
       runs_.clear();
       past->policy->evict(past->store.entries(), runs_);
       for (const Run& run : runs_) past->store.evict(run.begin, run.end);
+      if (past->policy->chooses()) compact(*past);
     }
+  }
+
+  // Drops what the policy no longer keeps.
+  void compact(EnginePast& past) {
+    const int64_t entries = past.store.entries();
+    const int64_t kept = past.policy->keep(entries, past.length());
+    if (kept >= entries) return;
+    for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+      for (int64_t head = 0; head < shape_.kv_heads; ++head) {
+        moves_.clear();
+        past.policy->moves(layer, head, moves_);
+        for (const Move& m : moves_) past.store.move(layer, head, m.from, m.to);
+      }
+    }
+    past.store.truncate(kept);
+    past.dropped += entries - kept;
   }
 
   // Runs the head over the wanted rows of this chunk and copies the results to their owners.
@@ -419,6 +472,7 @@ class Engine final : public Network {
   std::vector<int64_t> entry_;
   std::vector<Owner> owners_;
   std::vector<Run> runs_;
+  std::vector<Move> moves_;
 };
 
 }  // namespace

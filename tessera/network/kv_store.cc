@@ -273,6 +273,40 @@ void KvStore::read_from(std::span<const std::byte> bytes) {
   evicted_end_ = evicted_end;
 }
 
+void KvStore::read_key(int64_t layer, int64_t head, int64_t entry, float* out) const {
+  const KvShape& s = shape();
+  const std::byte* keys = block(layer, head, entry / kBlockKeys)->keys;
+  const int64_t at = entry % kBlockKeys;
+  if (s.type == CacheType::f32) {
+    const auto* from = reinterpret_cast<const float*>(keys);
+    for (int64_t d = 0; d < s.head_width; ++d) out[d] = from[d * kBlockKeys + at];
+    return;
+  }
+  const auto* from = reinterpret_cast<const uint16_t*>(keys);
+  const auto widened = s.type == CacheType::f16 ? half_to_float : bfloat_to_float;
+  for (int64_t d = 0; d < s.head_width; ++d) out[d] = widened(from[d * kBlockKeys + at]);
+}
+
+void KvStore::move(int64_t layer, int64_t head, int64_t from, int64_t to) {
+  const KvShape& s = shape();
+  KvBlock*& into =
+      lists_[static_cast<size_t>(layer * s.kv_heads + head)][static_cast<size_t>(to / kBlockKeys)];
+  if (into->owners.load(std::memory_order_acquire) > 1) {
+    KvBlock* own = copy(*into);
+    pool_->release(into);
+    into = own;
+  }
+  const KvBlock* source = block(layer, head, from / kBlockKeys);
+  const auto size = static_cast<size_t>(cache_bytes(s.type));
+  const auto a = static_cast<size_t>(from % kBlockKeys), b = static_cast<size_t>(to % kBlockKeys);
+  for (size_t d = 0; d < static_cast<size_t>(s.head_width); ++d) {
+    std::memcpy(into->keys + (d * kBlockKeys + b) * size,
+                source->keys + (d * kBlockKeys + a) * size, size);
+  }
+  const size_t line = static_cast<size_t>(s.padded()) * size;
+  std::memcpy(into->values + b * line, source->values + a * line, line);
+}
+
 int64_t KvStore::bytes() const {
   int64_t blocks = 0;
   for (const auto& list : lists_) {

@@ -88,6 +88,10 @@ class KvStore {
   // The entries that write_to() wrote from a store of the same shape. Needs an empty store. Throws
   // Error for bytes that do not fit the shape.
   void read_from(std::span<const std::byte> bytes);
+  // The key of one entry as it was stored.   out [head_width]
+  void read_key(int64_t layer, int64_t head, int64_t entry, float* out) const;
+  // Copies entry `from` of one layer and head over entry `to`, which a fork may share.
+  void move(int64_t layer, int64_t head, int64_t from, int64_t to);
 
   int64_t bytes() const;  // of the blocks held; shared ones count in each store
   // Entries held in one layer and head.

@@ -18,12 +18,18 @@ namespace tessera {
 // What a past holds and what was read from it, counted by the attention layers themselves.
 struct PastCounters {
   int64_t tokens_seen = 0;  // positions appended since the past began (less what was truncated)
-  int64_t entries_resident = 0;  // keys held, summed over layers and KV heads
-  int64_t bytes_resident = 0;    // memory held by their blocks
-  int64_t keys_read = 0;         // keys attended to, summed over queries, layers and KV heads
-  int64_t keys_possible = 0;     // the same had every query attended to everything before it
-  int64_t full_steps = 0;        // queries x layers that attended to everything
-  int64_t steps = 0;             // queries x layers
+  int64_t entries_resident = 0;        // keys held, summed over layers and KV heads
+  int64_t entries_freed = 0;           // keys that a policy has dropped for good, summed likewise
+  int64_t bytes_freed = 0;             // what they took
+  int64_t bytes_resident = 0;          // memory held by their blocks
+  int64_t bytes_policy = 0;            // what the policy holds beside them
+  int64_t selections = 0, reuses = 0;  // lists of keys that a policy made, and used again
+  int64_t keys_read = 0;               // keys attended to, summed over queries, layers and KV heads
+  int64_t keys_possible = 0;           // the same had every query attended to everything before it
+  int64_t full_steps = 0;              // queries x layers x KV heads that attended to everything
+  int64_t steps = 0;                   // queries x layers x KV heads
+  // Of these, after the announced prompt.
+  int64_t decoded_keys_read = 0, decoded_full_steps = 0, decoded_steps = 0;
 };
 
 // What a network remembers of a sequence; opaque to the decoder. Belongs to the network that made
@@ -44,6 +50,9 @@ class Past {
   // back needs that.
   virtual bool keeps_everything() const { return can_truncate(); }
   virtual PastCounters counters() const = 0;
+  // Says that the first `tokens` of the text are a prompt and what follows is decoded, for policies
+  // to which it matters. To be said before the first pass over the prompt.
+  virtual void announce(int64_t /*tokens*/) {}
 };
 
 // Consecutive vectors of one sequence within a batch.

@@ -4,6 +4,10 @@
 // rotary score depends on the distance alone, so a run that should be seen from elsewhere (slot
 // positions, blocks at a fixed distance) carries the position from which the query looks at it, and
 // the query is rotated instead of the keys. ALiBi distances follow in the same way.
+//
+// A policy that chooses by content is shown each layer's queries and keys before they attend, keeps
+// what it needs of them, and answers with runs as any other. What it keeps is its own and is copied
+// with a fork of the past.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +32,29 @@ struct Run {
   int64_t query_position = 0;
 };
 
-// One query of one layer and KV head.
+class LayerView;
+
+// One query of one layer and KV head; for a policy that is asked per query head, of one head.
 struct StepView {
   int64_t layer = 0, kv_head = 0;
   int64_t index = 0;               // the query's own entry; entries up to index exist
   int64_t position = 0;            // its position
   std::span<const float> queries;  // [heads / kv_heads, head_width], rotated at `position`
+  int64_t head = 0;                // query head when asked per query head, else the group's first
+  // What a policy that chooses by content may look at; null for the others.
+  const LayerView* view = nullptr;
+  int64_t row = 0;  // of the view
+};
+
+// What a policy has done so far, for reports.
+struct PolicyCounters {
+  int64_t selections = 0, reuses = 0;  // of lists of keys, per layer (and KV head)
+  int64_t bytes = 0;                   // what it holds beside the cache: bounds, copies, lists
+};
+
+// An entry of one layer and KV head that takes the place of another.
+struct Move {
+  int64_t from = 0, to = 0;
 };
 
 class ContextPolicy {
@@ -54,6 +75,33 @@ class ContextPolicy {
   // Called after a batch: entries below `entries` exist. Fills `runs` with those that no later
   // query will see (query_position is ignored); their memory is freed and they can never come back.
   virtual void evict(int64_t entries, std::vector<Run>& runs) const = 0;
+
+  // The rest is for policies that choose by what queries and keys hold. Tokens are counted from the
+  // text's first one, entries of the past from the first that is held.
+
+  // Whether observe() and settle() are to be called.
+  virtual bool chooses() const { return false; }
+  // The first `tokens` of the text are a prompt, the ones after it are decoded: until this is
+  // said, every token counts as decoded. May be said again when the text goes on with another one.
+  virtual void announce(int64_t /*tokens*/) {}
+  // Of `rows` tokens from `token` on, how many at most may be computed in one pass. At least 1.
+  virtual int64_t together(int64_t /*token*/, int64_t rows) const { return rows; }
+  // Queries of tokens below this one attend to everything and are not asked about.
+  virtual int64_t everything_below() const { return 0; }
+  // Whether select() is asked for each query head by itself.
+  virtual bool per_query_head() const { return false; }
+  // Before the queries of a pass attend in a layer, whose keys lie in the past already: once for
+  // each KV head, several at a time.
+  virtual void observe(const LayerView& /*view*/, int64_t /*kv_head*/) {}
+  // Once a layer, after every observe() of the pass and before any select().
+  virtual void settle(const LayerView& /*view*/) {}
+  // After a pass: how many of `entries` the policy keeps in each layer and KV head, by moving
+  // entries over those that are dropped. `tokens` were seen so far.
+  virtual int64_t keep(int64_t entries, int64_t /*tokens*/) { return entries; }
+  // Fills `moves` (empty on entry): after them entries 0 .. keep() - 1 are what is kept. A move
+  // neither reads what an earlier one wrote nor writes what a later one reads.
+  virtual void moves(int64_t /*layer*/, int64_t /*kv_head*/, std::vector<Move>& /*moves*/) {}
+  virtual PolicyCounters counters() const { return {}; }
 };
 
 }  // namespace tessera

@@ -34,11 +34,11 @@ struct Tiles {
 // One sequence's share of a chunk.
 struct ChunkSegment {
   KvStore* store = nullptr;
-  const ContextPolicy* policy =
-      nullptr;  // null: everything before it (decoders), all rows (encoders)
+  ContextPolicy* policy = nullptr;  // null: everything before it (decoders), all rows (encoders)
   PastCounters* counters = nullptr;
   int64_t first_row = 0, rows = 0;   // within the chunk
   int64_t first_entry = 0;           // entry of the store that row first_row becomes
+  int64_t dropped = 0;               // tokens before it that are no entries any more
   std::span<const int32_t> parents;  // of these rows, as Segment::parents; empty: a chain
   bool sees_all = false;             // encoders: every row sees every row
 };

@@ -11,11 +11,18 @@ namespace {
 using test::random_ids;
 using test::run_pieces;
 
+// The standard budgets of all policies fit its window.
+ModelDescription long_description() {
+  ModelDescription d = test::tiny_description();
+  d.context = 8192;
+  return d;
+}
+
 TEST(ContextLaws, EveryPolicyKeepsTheLawsOfGuests) { expect_guest_laws<ContextPolicy>(); }
 
 // Oracle: the default policy on a small random model, to the bit.
 TEST(ContextLaws, EveryPolicyIsTheDefaultAtItsDeclaredLimit) {
-  const ModelFiles model = test::tiny_model(test::tiny_description(), 5);
+  const ModelFiles model = test::tiny_model(long_description(), 5);
   const auto network = load_network(model);
   const auto ids = random_ids(6, 90, model.description.vocabulary);
   const auto want = run_pieces(*network, ids, {50, 1, 1});
@@ -28,7 +35,7 @@ TEST(ContextLaws, EveryPolicyIsTheDefaultAtItsDeclaredLimit) {
 
 // Oracle: the same text in one call.
 TEST(ContextLaws, EveryPolicyGivesTheSameHoweverATextIsCut) {
-  const ModelFiles model = test::tiny_model(test::tiny_description(), 7);
+  const ModelFiles model = test::tiny_model(long_description(), 7);
   const auto network = load_network(model);
   const auto ids = random_ids(8, 60, model.description.vocabulary);
   for (const auto& guest : guests<ContextPolicy>()) {
@@ -50,7 +57,7 @@ TEST(ContextLaws, EveryPolicySelectsWhatTheSeamPromises) {
                     .heads = 4,
                     .kv_heads = 2,
                     .head_width = 16,
-                    .context = 4096,
+                    .context = 8192,
                     .rotary = true});
     const std::vector<float> queries(2 * 16, 0.5f);
     std::vector<tessera::Run> freed;

@@ -1,0 +1,457 @@
+#include "apps/tessera/eval_needle.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "apps/tessera/chat.h"
+#include "apps/tessera/heat_map.h"
+#include "apps/tessera/session.h"
+#include "apps/tessera/spec_flags.h"
+#include "tessera/base/atomic_file.h"
+#include "tessera/base/error.h"
+#include "tessera/base/hash.h"
+#include "tessera/base/progress.h"
+#include "tessera/decode/generate.h"
+#include "tessera/network/policy.h"
+#include "tessera/text/corpus.h"
+
+namespace tessera::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+// Sentences of the haystack for whoever brings none.
+constexpr int64_t kMadeUp = 4000;
+
+struct Item {
+  int64_t length = 0;  // tokens of the prompt at most
+  int64_t index = 0;
+  NeedleItem needle;
+};
+
+std::string name_of(NeedleUnit unit) {
+  return unit == NeedleUnit::digits5 ? "digits5" : unit == NeedleUnit::hex8 ? "hex8" : "digits7";
+}
+
+NeedleUnit unit_of(const std::string& name) {
+  return name == "digits5" ? NeedleUnit::digits5
+         : name == "hex8"  ? NeedleUnit::hex8
+                           : NeedleUnit::digits7;
+}
+
+ThreadDirection direction_of(const std::string& name) {
+  return name == "forward"    ? ThreadDirection::forward
+         : name == "backward" ? ThreadDirection::backward
+                              : ThreadDirection::random;
+}
+
+// --context as given, once for each --budget where the policy has that key and no value for it.
+std::vector<std::string> policies_of(const NeedleSweep& o) {
+  std::vector<std::string> out;
+  for (const std::string& text : o.contexts) {
+    check_spec<ContextPolicy>("--context", text);
+    Spec spec = Spec::parse(text);
+    const auto& known = find_guest<ContextPolicy>(spec).entry.options;
+    const bool has_key = std::any_of(known.begin(), known.end(),
+                                     [](const OptionDoc& d) { return d.key == "budget"; });
+    const bool given = std::any_of(spec.options.begin(), spec.options.end(),
+                                   [](const auto& option) { return option.first == "budget"; });
+    if (o.budgets.empty() || !has_key || given) {
+      check_method<ContextPolicy>("--context", text);
+      out.push_back(text);
+      continue;
+    }
+    for (const int64_t budget : o.budgets) {
+      Spec one = spec;
+      one.options.emplace_back("budget", std::to_string(budget));
+      check_method<ContextPolicy>("--context", one.text());
+      out.push_back(one.text());
+    }
+  }
+  return out;
+}
+
+Json json_of(const Item& item, const std::string& task) {
+  return {{"task", task},
+          {"length", item.length},
+          {"depth", item.needle.depth},
+          {"index", item.index},
+          {"text", item.needle.text},
+          {"question", item.needle.question},
+          {"answer", item.needle.answer}};
+}
+
+std::vector<Item> read_items(const std::string& path) {
+  std::istringstream lines(read_text(path));
+  std::vector<Item> out;
+  std::string line;
+  for (int64_t at = 1; std::getline(lines, line); ++at) {
+    if (line.empty()) continue;
+    try {
+      const Json j = Json::parse(line);
+      Item item;
+      item.length = j.at("length").get<int64_t>();
+      item.index = j.at("index").get<int64_t>();
+      item.needle.depth = j.at("depth").get<double>();
+      item.needle.text = j.at("text").get<std::string>();
+      item.needle.question = j.at("question").get<std::string>();
+      item.needle.answer = j.at("answer").get<std::string>();
+      if (item.needle.question.empty() || item.needle.answer.empty()) {
+        throw Error(fmt::format("{}:{}", path, at), "the question or the answer is empty");
+      }
+      out.push_back(std::move(item));
+    } catch (const nlohmann::json::exception&) {
+      throw Error(fmt::format("{}:{}", path, at), "is no item of a needle task",
+                  "Make a file of items with --make.");
+    }
+  }
+  if (out.empty()) throw Error(path, "holds no item", "Make a file of items with --make.");
+  return out;
+}
+
+class Sweep {
+ public:
+  explicit Sweep(const NeedleSweep& o) : o_(o), policies_(policies_of(o)) {
+    o_.needle.unit = o_.threads.unit = unit_of(o.unit);
+    o_.threads.seed = o.needle.seed;
+    o_.threads.direction = direction_of(o.direction);
+    check();
+    session_ = open_session(o.common, "full");
+    chat_.emplace(session_, std::vector<std::string>{}, false);
+  }
+
+  int run() {
+    std::vector<Item> items = o_.items.empty() ? make_items() : read_items(o_.items);
+    if (!o_.make.empty()) {
+      std::string text;
+      for (const Item& item : items) {
+        text += json_of(item, o_.task).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      }
+      write_file(o_.make, text);
+      tell(fmt::format("tessera eval {}: {} items in {}", o_.task, items.size(), o_.make));
+      return kDone;
+    }
+    open_folder();
+    answer_all(items);
+    print();
+    return interrupted_ ? kInterrupted : kDone;
+  }
+
+ private:
+  void check() const {
+    for (const double depth : o_.depths) {
+      if (!(depth >= 0 && depth <= 100)) {
+        throw WrongCommand("--depths", fmt::format("{} is not a percentage", depth),
+                           "Give numbers from 0 to 100.");
+      }
+    }
+    if (!o_.make.empty() && !o_.items.empty()) {
+      throw WrongCommand("--make", "makes items, --items reads them", "Give one of the two.");
+    }
+  }
+
+  std::vector<TokenId> ids_of(const std::string& text) {
+    chat_->truncate(0);
+    chat_->say("user", text);
+    return chat_->prompt().ids;
+  }
+
+  std::vector<Item> make_items() {
+    std::vector<std::string> haystack;
+    if (o_.threaded) {
+      haystack_name_ = fmt::format("pairs, {} steps, {}", o_.threads.steps, o_.direction);
+    } else if (o_.haystack.empty()) {
+      haystack = made_up_sentences(o_.needle.seed, kMadeUp);
+      haystack_name_ = "made up";
+    } else {
+      const std::string text = read_text(o_.haystack);
+      haystack = sentences_of(text);
+      haystack_name_ = hash_text(hash_of(text));
+      if (haystack.empty()) throw Error(o_.haystack, "has no sentence", "Give a text with some.");
+    }
+    std::vector<Item> out;
+    const auto length = [&](const std::string& prompt) {
+      return static_cast<int64_t>(ids_of(prompt).size());
+    };
+    for (const int64_t room : o_.lengths) {
+      for (size_t d = 0; d < o_.depths.size(); ++d) {
+        for (int64_t i = 0; i < o_.repeats; ++i) {
+          const int64_t index = static_cast<int64_t>(d) * o_.repeats + i;
+          const auto number = static_cast<uint64_t>(room * 100'000 + index);
+          const double depth = o_.depths[d] / 100;
+          NeedleItem needle = o_.threaded
+                                  ? make_thread(o_.threads, depth, number, room, length)
+                                  : make_needle(o_.needle, haystack, depth, number, room, length);
+          out.push_back({room, index, std::move(needle)});
+        }
+      }
+    }
+    return out;
+  }
+
+  std::string manifest() const {
+    Json j = {{"task", o_.task},
+              {"seed", o_.needle.seed},
+              {"unit", name_of(o_.needle.unit)},
+              {"others", o_.needle.others},
+              {"haystack", o_.items.empty() ? haystack_name_ : "items: " + o_.items},
+              {"depths", o_.depths},
+              {"repeats", o_.repeats},
+              {"max_tokens", o_.max_tokens},
+              {"model", fs::path(session_.files.path).filename().string()}};
+    return j.dump(2) + "\n";
+  }
+
+  // What an earlier run of the same sweep has answered is not asked again.
+  void open_folder() {
+    if (o_.folder.empty()) return;
+    std::error_code failed;
+    fs::create_directories(o_.folder, failed);
+    const fs::path about = fs::path(o_.folder) / "manifest.json";
+    results_path_ = (fs::path(o_.folder) / "results.jsonl").string();
+    if (!fs::exists(about)) {
+      write_file(about.string(), manifest());
+    } else if (read_text(about.string()) != manifest()) {
+      throw Error(o_.folder, "holds results of another sweep (manifest.json)",
+                  "Give another -o, or the same flags and model.");
+    }
+    std::string whole;
+    if (fs::exists(results_path_)) {
+      std::istringstream lines(read_text(results_path_));
+      for (std::string line; std::getline(lines, line);) {
+        const Json j = Json::parse(line, nullptr, false);
+        if (j.is_discarded() || !j.contains("policy")) continue;  // cut off by a stop
+        done_.insert(key_of(j.at("policy"), j.at("length"), j.at("index")));
+        results_.push_back(j);
+        whole += line + "\n";
+      }
+      write_file(results_path_, whole);
+    }
+    file_.open(results_path_, std::ios::app);
+    if (!file_) throw Error(results_path_, "cannot be written");
+  }
+
+  static std::string key_of(const std::string& policy, int64_t length, int64_t index) {
+    return fmt::format("{} {} {}", length, index, policy);
+  }
+
+  void answer_all(const std::vector<Item>& items) {
+    interrupted();  // installs the handler
+    ProgressOptions shown;
+    shown.label = o_.task;
+    shown.unit = "answers";
+    shown.total = static_cast<int64_t>(items.size() * policies_.size());
+    if (is_terminal(STDERR_FILENO)) shown.sink = descriptor_sink(STDERR_FILENO);
+    Progress bar(shown);
+    for (const Item& item : items) {
+      for (const std::string& policy : policies_) {
+        if (!done_.contains(key_of(policy, item.length, item.index))) answer(item, policy);
+        if (interrupted_) return;
+        bar.advance();
+      }
+    }
+  }
+
+  void answer(const Item& item, const std::string& policy) {
+    using Clock = std::chrono::steady_clock;
+    std::stop_source stop;
+    GenerateCallbacks callbacks;
+    callbacks.stop = stop.get_token();
+    callbacks.pass = [&] {
+      if (interrupted()) stop.request_stop();
+    };
+    GenerateOptions options;
+    options.max_tokens = o_.max_tokens;
+    options.context = make_guest<ContextPolicy>(policy)->serves_any_length() ? -1 : 0;
+    for (const int64_t id : session_.files.generation.stop_ids) {
+      options.stop_ids.push_back(static_cast<TokenId>(id));
+    }
+    if (const auto eos = session_.tokenizer->eos()) options.stop_ids.push_back(*eos);
+    const auto start = Clock::now();
+    const Generation g = generate(*session_.model, session_.tokenizer, ids_of(item.needle.prompt()),
+                                  options, callbacks, session_.model->network().new_past(policy));
+    if (g.best.finish == Finish::cancelled) {
+      interrupted_ = true;
+      return;
+    }
+    if (g.best.finish == Finish::error) throw Error("answer", g.error);
+    Json j = {{"policy", policy},
+              {"length", item.length},
+              {"index", item.index},
+              {"depth", item.needle.depth},
+              {"answer", item.needle.answer},
+              {"output", g.best.text},
+              {"right", holds_answer(g.best.text, item.needle.answer)},
+              {"prompt_tokens", g.prompt_tokens},
+              {"seconds", std::chrono::duration<double>(Clock::now() - start).count()}};
+    j["context"] = context_report(policy, g.past->counters());
+    results_.push_back(j);
+    if (file_.is_open()) {
+      file_ << j.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
+      if (!file_) throw Error(results_path_, "cannot be written; the disk may be full");
+    }
+  }
+
+  struct Cell {
+    int64_t n = 0, right = 0;
+    double keys = 0, bytes = 0, seconds = 0;
+    bool everything = true;
+  };
+
+  void print() {
+    std::map<std::pair<int64_t, size_t>, Cell> cells;
+    std::map<std::pair<std::string, int64_t>, std::map<double, std::pair<int64_t, int64_t>>> map;
+    for (const Json& j : results_) {
+      const auto place =
+          std::find(policies_.begin(), policies_.end(), j.at("policy").get<std::string>());
+      if (place == policies_.end()) continue;
+      Cell& c = cells[{j.at("length"), static_cast<size_t>(place - policies_.begin())}];
+      const bool right = j.at("right");
+      const Json& context = j.at("context");
+      ++c.n;
+      c.right += right ? 1 : 0;
+      c.keys += context.at("keys_per_decoded_step").get<double>();
+      c.bytes = std::max(c.bytes, context.at("bytes_resident").get<double>() +
+                                      context.at("bytes_policy").get<double>());
+      c.seconds += j.at("seconds").get<double>();
+      c.everything = c.everything && context.at("attended_everything").get<bool>();
+      auto& [found, all] = map[{*place, j.at("length")}][j.at("depth")];
+      found += right ? 1 : 0;
+      ++all;
+    }
+    if (!o_.common.json) {
+      put(fmt::format("{:<44} {:>7} {:>4} {:>7}  {:<15} {:>9} {:>8}\n", "policy", "length", "n",
+                      "found", "95 %", "keys/step", "MB held"));
+    }
+    for (const auto& [place, c] : cells) {
+      const Interval i = wilson(c.right, c.n);
+      const auto n = static_cast<double>(c.n);
+      const double value = static_cast<double>(c.right) / n;
+      const std::string& policy = policies_[place.second];
+      if (o_.common.json) {
+        put(Json{{"task", o_.task},
+                 {"policy", policy},
+                 {"length", place.first},
+                 {"n", c.n},
+                 {"value", value},
+                 {"low", i.low},
+                 {"high", i.high},
+                 {"keys_per_decoded_step", c.keys / n},
+                 {"bytes_held", c.bytes},
+                 {"seconds", c.seconds / n},
+                 {"attended_everything", c.everything}}
+                .dump() +
+            "\n");
+        continue;
+      }
+      const std::string interval = fmt::format("{:.1f} to {:.1f}", 100 * i.low, 100 * i.high);
+      put(fmt::format("{:<44} {:>7} {:>4} {:>5.1f} %  {:<15} {:>9.0f} {:>8.1f}{}\n", policy,
+                      place.first, c.n, 100 * value, interval, c.keys / n, c.bytes / 1e6,
+                      c.everything && policy != policies_.front() ? "  attended everything" : ""));
+    }
+    if (!o_.folder.empty() && !map.empty()) {
+      std::vector<HeatCell> heat;
+      for (const auto& [at, depths] : map) {
+        for (const auto& [depth, counts] : depths) {
+          heat.push_back({at.first, at.second, depth, counts.first, counts.second});
+        }
+      }
+      write_file((fs::path(o_.folder) / "heat.svg").string(), heat_map(o_.task, heat));
+    }
+  }
+
+  NeedleSweep o_;
+  std::vector<std::string> policies_;
+  Session session_;
+  std::optional<Conversation> chat_;
+  std::string haystack_name_, results_path_;
+  std::ofstream file_;
+  std::set<std::string> done_;
+  std::vector<Json> results_;
+  bool interrupted_ = false;
+};
+
+}  // namespace
+
+Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
+                 const NeedleOptions& standard, bool threaded) {
+  return {"eval " + task, summary, [=](CLI::App& app) {
+            auto o = std::make_shared<NeedleSweep>();
+            o->task = task;
+            o->needle = standard;
+            o->threaded = threaded;
+            o->unit = name_of(standard.unit);
+            teach(app, example);
+            add_model(app, o->common);
+            app.add_option("--context", o->contexts,
+                           "policy to be measured (repeatable) [full]; more: tessera list context")
+                ->type_name("SPEC");
+            app.add_option("--budget", o->budgets,
+                           "budgets to try, for each policy that has the key budget")
+                ->delimiter(',')
+                ->type_name("N,..")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--lengths", o->lengths, "tokens of the prompt [1024,2048,4096]")
+                ->delimiter(',')
+                ->type_name("N,..")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--depths", o->depths, "where the needle stands, in % [10,30,50,70,90]")
+                ->delimiter(',')
+                ->type_name("P,..");
+            app.add_option("-n,--repeats", o->repeats, "items a length and depth [2]")
+                ->type_name("N")
+                ->check(CLI::Range(1, 1000));
+            app.add_option("--unit", o->unit, "what is hidden [" + o->unit + "]")
+                ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
+            if (threaded) {
+              app.add_option("--steps", o->threads.steps, "pairs on a thread [2]")
+                  ->type_name("N")
+                  ->check(CLI::Range(1, 1000));
+              app.add_option("--direction", o->direction,
+                             "where each next pair stands in the text [forward]")
+                  ->check(CLI::IsMember({"forward", "backward", "random"}));
+            } else if (standard.kind == NeedleKind::keyed) {
+              app.add_option("--others", o->needle.others,
+                             fmt::format("further needles with other keys [{}]", standard.others))
+                  ->type_name("N")
+                  ->check(CLI::Range(0, 200));
+            }
+            app.add_option("--seed", o->needle.seed, "seed of the items [1]")->type_name("N");
+            if (!threaded) {
+              app.add_option("--haystack", o->haystack,
+                             "text in which needles are hidden [made-up sentences]")
+                  ->type_name("FILE");
+            }
+            app.add_option("--max-tokens", o->max_tokens, "longest answer [24]")
+                ->type_name("N")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--make", o->make, "write the items as JSON lines, and stop")
+                ->type_name("FILE");
+            app.add_option("--items", o->items, "items that --make wrote")->type_name("FILE");
+            app.add_option("-o,--output", o->folder,
+                           "folder of results (each appended at once: a stopped sweep goes on) and "
+                           "of a heat map")
+                ->type_name("DIR");
+            add_ctx(app, o->common);
+            add_threads(app, o->common);
+            add_json(app, o->common);
+            return [o] { return Sweep(*o).run(); };
+          }};
+}
+
+}  // namespace tessera::cli

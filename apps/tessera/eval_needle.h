@@ -1,0 +1,35 @@
+// What `eval needle`, `passkey`, `niah` and `threads` share: a sweep of policies over lengths and
+// depths.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/tessera/verb.h"
+#include "tessera/eval/needle.h"
+#include "tessera/eval/thread.h"
+
+namespace tessera::cli {
+
+struct NeedleSweep {
+  CommonOptions common;
+  std::string task;  // "needle"
+  NeedleOptions needle;
+  bool threaded = false;  // the haystack is a JSON object, made of `threads`
+  ThreadOptions threads;
+  std::string direction = "forward";
+  std::string unit = "digits7";
+  std::vector<std::string> contexts = {"full"};
+  std::vector<int64_t> budgets;  // one policy of each, for those that have the key
+  std::vector<int64_t> lengths = {1024, 2048, 4096};
+  std::vector<double> depths = {10, 30, 50, 70, 90};  // percent
+  int64_t repeats = 2;                                // items a length and depth
+  int64_t max_tokens = 24;
+  std::string haystack, make, items, folder;
+};
+
+// A verb of one task, with the options that all tasks have.
+Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
+                 const NeedleOptions& standard, bool threaded = false);
+
+}  // namespace tessera::cli

@@ -1,0 +1,151 @@
+// The bodies of attention over chosen keys; included once a level, after kernel_bodies.h.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+#include "tessera/kernels/kernel_bodies.h"
+
+namespace tessera {
+namespace {
+
+// Scores of kRows queries against 16 keys of a block.   out rows kChunkKeys apart
+template <CacheType kType, int kRows>
+inline void score_group(const AttendRow* rows, const void* keys, int64_t group, int64_t width,
+                        float* out) {
+  F sum[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) sum[r] = splat(0.f);
+  for (int64_t d = 0; d < width; ++d) {
+    const F k = load_cached<kType>(keys, d * kBlockKeys + 16 * group);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) sum[r] = fma(splat(rows[r].query[d]), k, sum[r]);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) store(out + r * kChunkKeys, sum[r]);
+}
+
+// Adds the chosen values of a chunk, weighted, to 16 * kLines dimensions of kRows results.
+template <CacheType kType, int kRows, int kLines>
+inline void weigh_chosen(const ChosenChunk& c, const AttendRow* rows, const float* weights,
+                         int64_t dimension) {
+  F sum[kRows][kLines];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kLines; ++j) sum[r][j] = splat(0.f);
+  }
+  for (int64_t b = 0; b < kChunkBlocks; ++b) {
+    for (uint64_t left = c.chosen[b]; left != 0; left &= left - 1) {
+      const int64_t key = std::countr_zero(left);
+      F v[kLines];
+#pragma GCC unroll 4
+      for (int j = 0; j < kLines; ++j) {
+        v[j] = load_cached<kType>(c.values[b], key * c.width + dimension + 16 * j);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const F p = splat(weights[r * kChunkKeys + b * kBlockKeys + key]);
+#pragma GCC unroll 4
+        for (int j = 0; j < kLines; ++j) sum[r][j] = fma(p, v[j], sum[r][j]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kLines; ++j) store(rows[r].weighted + dimension + 16 * j, sum[r][j]);
+  }
+}
+
+// Calls use(key) with the first key of every group of 16 that holds a chosen one, and its bits.
+template <class Use>
+inline void for_groups(const ChosenChunk& c, Use use) {
+  for (int64_t b = 0; b < kChunkBlocks; ++b) {
+    for (int64_t g = 0; g < kBlockKeys / 16; ++g) {
+      const auto bits = static_cast<uint32_t>(c.chosen[b] >> (16 * g) & 0xffff);
+      if (bits != 0) use(b, g, bits);
+    }
+  }
+}
+
+// Scores to probabilities (not yet divided by their sum), one row.
+inline void weigh_chosen_scores(const ChosenChunk& c, const AttendRow& row, float* scores) {
+  const F hidden = splat(-kInfinity);
+  F top = hidden;
+  for_groups(c, [&](int64_t b, int64_t g, uint32_t bits) {
+    float* at = scores + b * kBlockKeys + 16 * g;
+    F s = load(at);
+    if (c.softcap != 0) s = mul(splat(c.softcap), tanh(mul(s, splat(1 / c.softcap))));
+    store(at, s);
+    if (bits != 0xffff) {
+      for (int i = 0; i < 16; ++i) {
+        if ((bits >> i & 1) == 0) at[i] = -kInfinity;
+      }
+      s = load(at);
+    }
+    top = max(top, s);
+  });
+  const float maximum = reduce_max(top);
+  *row.maximum = maximum;
+  F sum = splat(0.f);
+  for_groups(c, [&](int64_t b, int64_t g, uint32_t) {
+    float* at = scores + b * kBlockKeys + 16 * g;
+    const F p = exp(sub(load(at), splat(maximum)));
+    sum = add(sum, p);
+    store(at, p);
+  });
+  *row.total = reduce_add(sum);
+}
+
+template <CacheType kType>
+void attend_chosen_as(const ChosenChunk& c) {
+  const auto rows = static_cast<int64_t>(c.rows.size());
+  cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
+    for_groups(c, [&](int64_t b, int64_t g, uint32_t) {
+      score_group<kType, kRows>(&c.rows[static_cast<size_t>(r)], c.keys[b], g, c.width,
+                                c.scores + r * kChunkKeys + b * kBlockKeys + 16 * g);
+    });
+  });
+  for (int64_t r = 0; r < rows; ++r) {
+    weigh_chosen_scores(c, c.rows[static_cast<size_t>(r)], c.scores + r * kChunkKeys);
+  }
+  cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
+    const AttendRow* some = &c.rows[static_cast<size_t>(r)];
+    const float* weights = c.scores + r * kChunkKeys;
+    int64_t d = 0;
+    for (; c.width - d >= 64; d += 64) weigh_chosen<kType, kRows, 4>(c, some, weights, d);
+    for (; d < c.width; d += 16) weigh_chosen<kType, kRows, 1>(c, some, weights, d);
+  });
+}
+
+void attend_chosen(const ChosenChunk& c) {
+  if (c.type == CacheType::f32) return attend_chosen_as<CacheType::f32>(c);
+  if (c.type == CacheType::f16) return attend_chosen_as<CacheType::f16>(c);
+  attend_chosen_as<CacheType::bf16>(c);
+}
+
+template <CacheType kType>
+void score_as(const AttendRow* rows, int64_t n, const void* keys, int64_t width, float* out) {
+  cut_rows(n, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
+    score_block<kType, kRows>(rows + r, keys, width, out + r * kChunkKeys);
+  });
+}
+
+void score(const AttendRow* rows, int64_t n, const void* keys, CacheType type, int64_t width,
+           float* out) {
+  if (type == CacheType::f32) return score_as<CacheType::f32>(rows, n, keys, width, out);
+  if (type == CacheType::f16) return score_as<CacheType::f16>(rows, n, keys, width, out);
+  score_as<CacheType::bf16>(rows, n, keys, width, out);
+}
+
+constexpr Kernels table() {
+  return {kLevelName,  linear,     quantise,   rms_norm,  layer_norm,    activate,  gate,
+          add_scaled,  softcap,    softmax,    attend,    attend_chosen, score,     merge,
+          ascii_masks, wide_masks, pair_masks, positions, sort_units,    find_units};
+}
+
+}  // namespace
+}  // namespace tessera

@@ -1,0 +1,128 @@
+// Oracles: the contract of `eval`; the solver of tests/eval for what items hold.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tessera/eval/needle.h"
+#include "tessera/eval/thread.h"
+#include "tests/apps/spawn.h"
+#include "tests/apps/verbs.h"
+#include "tests/base/temporary_folder.h"
+
+namespace tessera {
+namespace {
+
+using test::Ended;
+using test::expect_refused;
+using test::spawn;
+using Json = nlohmann::json;
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::stringstream out;
+  out << file.rdbuf();
+  return out.str();
+}
+
+std::vector<Json> objects(const std::string& text) {
+  std::vector<Json> out;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) out.push_back(Json::parse(line));
+  return out;
+}
+
+TEST(Eval, RefusesWhatCannotBeMeasured) {
+  expect_refused(spawn({"eval", "neddle"}), 2, "Did you mean needle?");
+  expect_refused(spawn({"eval", "needle", "--context", "qest"}), 2, "Did you mean quest?");
+  expect_refused(spawn({"eval", "needle", "--context", "quest:budgt=9"}), 2, "budget");
+  expect_refused(spawn({"eval", "needle", "--context", "quest", "--budget", "64"}), 2, "96");
+  expect_refused(spawn({"eval", "needle", "--context", "snapkv:budget=8"}), 2, "window");
+  expect_refused(spawn({"eval", "needle", "--depths", "101"}), 2, "percentage");
+  expect_refused(spawn({"eval", "needle", "--make", "a", "--items", "b"}), 2, "one of the two");
+  expect_refused(spawn({"run", "--context", "long-heads:budget=100", "hi"}), 2, "multiple");
+}
+
+TEST(Eval, StretchedPositionsOpenALongerWindow) {
+  expect_refused(spawn({"run", "--rope-scaling", "yran", "hi"}), 2, "Did you mean yarn?");
+  NEEDS_MODEL("smollm2");
+  expect_refused(spawn({"run", "--ctx", "9000", "hi"}), 1, "8192");
+  expect_refused(spawn({"run", "--ctx", "20000", "--rope-scaling", "ntk:factor=2", "hi"}), 1,
+                 "16384");
+  EXPECT_EQ(
+      spawn({"run", "--ctx", "9000", "--rope-scaling", "ntk:factor=2", "--max-tokens", "2", "hi"})
+          .status,
+      0);
+}
+
+TEST(Eval, ItemsAreTheSameForTheSameSeedAndCanBeSolved) {
+  NEEDS_MODEL("smollm2");
+  const test::TemporaryFolder folder;
+  const auto make = [&](const std::string& task, const std::string& name, const char* seed) {
+    const Ended e = spawn(
+        {"eval", task, "--lengths", "200,400", "--seed", seed, "-n", "1", "--make", folder / name});
+    EXPECT_EQ(e.status, 0) << e.err;
+    return read(folder / name);
+  };
+  for (const std::string task : {"needle", "passkey", "niah", "threads"}) {
+    const std::string items = make(task, "a", "1");
+    EXPECT_EQ(items, make(task, "b", "1"));
+    EXPECT_NE(items, make(task, "c", "2"));
+    NeedleOptions options;
+    if (task == "passkey") options.kind = NeedleKind::passkey;
+    for (const Json& j : objects(items)) {
+      const std::string prompt =
+          j.at("text").get<std::string>() + "\n\n" + j.at("question").get<std::string>();
+      EXPECT_EQ(task == "threads" ? solve_thread(prompt) : solve_needle(options, prompt),
+                j.at("answer"));
+    }
+  }
+}
+
+TEST(Eval, ASweepGoesOnWhereItStopped) {
+  NEEDS_MODEL("smollm2");
+  const test::TemporaryFolder folder;
+  const std::string out = folder / "sweep";
+  const std::vector<std::string> words = {
+      "eval",      "needle", "--lengths", "160",          "--depths", "50", "-n",    "2", "-o", out,
+      "--context", "full",   "--context", "h2o:local=64", "--budget", "64", "--json"};
+  auto spoken = words;
+  spoken.insert(spoken.end(), {"--max-tokens", "4"});
+  // A budget that the local part fills is refused.
+  expect_refused(spawn(spoken), 2, "local");
+  std::replace(spoken.begin(), spoken.end(), std::string("h2o:local=64"), std::string("h2o"));
+  const Ended first = spawn(spoken);
+  ASSERT_EQ(first.status, 0) << first.err;
+  const auto cells = objects(first.out);
+  ASSERT_EQ(cells.size(), 2U);
+  for (const Json& cell : cells) {
+    EXPECT_EQ(cell.at("n"), 2);
+    EXPECT_LE(cell.at("low"), cell.at("value"));
+    EXPECT_GE(cell.at("high"), cell.at("value"));
+  }
+  EXPECT_EQ(cells[0].at("policy"), "full");
+  EXPECT_TRUE(cells[0].at("attended_everything"));
+  EXPECT_FALSE(cells[1].at("attended_everything"));
+  EXPECT_LT(cells[1].at("keys_per_decoded_step"), 80);
+  const std::string results = read(out + "/results.jsonl");
+  EXPECT_EQ(std::count(results.begin(), results.end(), '\n'), 4);
+  EXPECT_NE(read(out + "/heat.svg").find("</svg>"), std::string::npos);
+  // Two answers and half a line are left: the answers are not asked again.
+  size_t end = results.find('\n', results.find('\n') + 1) + 1;
+  std::ofstream(out + "/results.jsonl") << results.substr(0, end + 30);
+  const Ended again = spawn(spoken);
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(read(out + "/results.jsonl").substr(0, end), results.substr(0, end));
+  auto same = objects(again.out);
+  ASSERT_EQ(same.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(same[i].at("value"), cells[i].at("value"));
+  // Another sweep does not mix with it.
+  spoken.insert(spoken.end(), {"--seed", "9"});
+  expect_refused(spawn(spoken), 1, "another sweep");
+}
+
+}  // namespace
+}  // namespace tessera
