@@ -4,14 +4,13 @@
 
 #include "tessera/base/error.h"
 #include "tessera/tokenizer/train/byte_pair_learning.h"
+#include "tessera/tokenizer/train/byte_pair_text.h"
 #include "tessera/tokenizer/train/tokenizer_text.h"
 
 namespace tessera {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 class BpeTrainer : public Trainer {
  public:
@@ -42,32 +41,14 @@ class BpeTrainer : public Trainer {
                           .end_suffix = options_.end_suffix,
                           .max_token_length = options_.max_token_length},
                          request);
-    return trained(text_of(learned, parts, request), learned, counts, texts);
+    return trained(byte_pair_text(learned, parts, request,
+                                  {.unknown = options_.unknown,
+                                   .continuing_prefix = options_.continuing_prefix,
+                                   .end_suffix = options_.end_suffix}),
+                   learned, counts, texts);
   }
 
  private:
-  std::string text_of(const LearnedBytePairs& learned, const CuttingParts& parts,
-                      const TrainingRequest& request) const {
-    Json vocab = Json::object(), merges = Json::array();
-    for (size_t id = 0; id < learned.tokens.size(); ++id) {
-      vocab.get_ref<Json::object_t&>().emplace_back(learned.tokens[id], id);
-    }
-    for (const LearnedMerge& m : learned.merges) {
-      merges.push_back({learned.tokens[m.left], learned.tokens[m.right]});
-    }
-    const Json model = {{"type", "BPE"},
-                        {"dropout", nullptr},
-                        {"unk_token", text_or_null(options_.unknown)},
-                        {"continuing_subword_prefix", text_or_null(options_.continuing_prefix)},
-                        {"end_of_word_suffix", text_or_null(options_.end_suffix)},
-                        {"fuse_unk", false},
-                        {"byte_fallback", false},
-                        {"ignore_merges", false},
-                        {"vocab", std::move(vocab)},
-                        {"merges", std::move(merges)}};
-    return tokenizer_text(parts, numbered(request.specials), model);
-  }
-
   BpeTrainerOptions options_;
 };
 

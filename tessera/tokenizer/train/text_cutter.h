@@ -49,7 +49,8 @@ class TextCutter {
 
  private:
   struct Parts;
-  // Puts the next words' starts into starts_, none at the text's end; gives the end of the last one.
+  // Puts the next words' starts into starts_, none at the text's end; gives the end of the last
+  // one.
   size_t next_words();
   void begin_fast(std::string_view text);
   void cut_slowly(std::string_view text, const std::function<void(std::string_view)>& take);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <mutex>
 #include <queue>
 #include <utility>
 
@@ -17,7 +19,7 @@ namespace {
 constexpr size_t kFirst = size_t{1} << 12;
 // What the words of a result take beside their bytes, in all that trainers make of them.
 constexpr int64_t kWordOverhead = 64, kByteOverhead = 12;
-constexpr int64_t kLeastMemory = int64_t{16} << 20;
+constexpr int64_t kLeastMemory = 16000000;
 
 int64_t kept_bytes(std::string_view word) {
   return kWordOverhead + kByteOverhead * static_cast<int64_t>(word.size());
@@ -192,6 +194,27 @@ void WordTable::grow_long() {
 
 WordCounts count_words(TrainingTexts& texts, const CuttingParts& parts,
                        const TrainingRequest& request) {
+  const TextCutter judge(parts);
+  // A cutter serves one thread at a time; a table belongs to one.
+  std::mutex mutex;
+  std::map<const WordTable*, TextCutter> cutters;
+  const auto cutter_of = [&](const WordTable& table) -> TextCutter& {
+    const std::lock_guard lock(mutex);
+    const auto at = cutters.find(&table);
+    return at != cutters.end() ? at->second
+                               : cutters.emplace(&table, TextCutter(parts)).first->second;
+  };
+  return count_words(
+      texts,
+      [&](const TextBlock& block, WordTable& table) {
+        cutter_of(table).cut(
+            block, [&](const char* word, size_t size) { table.add(std::string_view(word, size)); });
+      },
+      [&](std::string_view line) { return judge.place_to_cut(line); }, request);
+}
+
+WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
+                       const TrainingTexts::CutLine& place, const TrainingRequest& request) {
   const auto threads = static_cast<size_t>(std::max<int64_t>(request.threads, 1));
   if (request.memory > 0 && request.memory < kLeastMemory) {
     throw Error("--memory", fmt::format("{} bytes hold no tables", request.memory),
@@ -200,21 +223,15 @@ WordCounts count_words(TrainingTexts& texts, const CuttingParts& parts,
   // Half for the tables, which double when they are half full; the sorted copy of one comes on top.
   const size_t room =
       request.memory > 0 ? static_cast<size_t>(request.memory) / 4 / threads : SIZE_MAX;
-  std::vector<TextCutter> cutters;
-  for (size_t t = 0; t < threads; ++t) cutters.emplace_back(parts);
-  const TextCutter judge(parts);
   std::vector<WordTable> tables(threads);
   std::vector<std::vector<CountRun>> runs(threads);
-  texts.read(
-      request.threads, [&](std::string_view line) { return judge.place_to_cut(line); },
-      [&](const TextBlock& block, size_t thread) {
-        WordTable& table = tables[thread];
-        cutters[thread].cut(
-            block, [&](const char* word, size_t size) { table.add(std::string_view(word, size)); });
-        if (table.bytes() <= room) return;
-        write_run(table, runs[thread]);
-        table.clear();
-      });
+  texts.read(request.threads, place, [&](const TextBlock& block, size_t thread) {
+    WordTable& table = tables[thread];
+    cut(block, table);
+    if (table.bytes() <= room) return;
+    write_run(table, runs[thread]);
+    table.clear();
+  });
   std::vector<CountRun> all;
   for (auto& of_thread : runs) {
     for (CountRun& run : of_thread) all.push_back(std::move(run));

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -121,6 +122,12 @@ struct WordCounts {
 // when the result does not fit the rarest words are left out.
 WordCounts count_words(TrainingTexts& texts, const CuttingParts& parts,
                        const TrainingRequest& request);
+
+// The same with words cut by the caller: cut(block, table) adds those of a block, on any of the
+// threads. `place`: as in TrainingTexts::read().
+using CountBlock = std::function<void(const TextBlock& block, WordTable& table)>;
+WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
+                       const TrainingTexts::CutLine& place, const TrainingRequest& request);
 
 // What a person should know of how words were counted.
 std::vector<std::string> notes_of(const WordCounts& counts, const TrainingTexts& texts);
