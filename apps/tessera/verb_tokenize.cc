@@ -9,6 +9,7 @@
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
+#include "tessera/base/random.h"
 #include "tessera/text/corpus.h"
 #include "tessera/tokenizer/corpus_shards.h"
 #include "tessera/tokenizer/id_buffer.h"
@@ -24,9 +25,11 @@ struct TokenizeOptions {
   std::string file, special, output, field = "text", dedup;
   TiktokenOptions ranks;
   int64_t shard_tokens = CorpusShardOptions().shard_tokens;
-  int64_t split = 0;
-  bool lines = false, count = false, ids = false, decode = false, no_template = false,
-       whole = false;
+  int64_t split = 0, best = 0;
+  std::optional<double> rate;
+  std::optional<uint64_t> seed;
+  bool sample = false, lines = false, count = false, ids = false, decode = false,
+       no_template = false, whole = false;
 };
 
 // Text for a terminal: what would move the cursor is written as an escape.
@@ -53,11 +56,18 @@ class Printer {
     encode_.special_in_text =
         options.special.empty() ? tokenizer.library_parses_control() : options.special == "on";
     encode_.file_lengths = !options.whole;
+    if (options.sample) {
+      encode_.sampling = Sampling{.seed = options.seed ? *options.seed : fresh_seed(),
+                                  .rate = options.rate,
+                                  .best = options.best};
+    }
     refuse_control_ = options.special.empty() && tokenizer.library_refuses_control();
   }
 
   void text(std::string_view text) {
     if (refuse_control_) refuse_control(text);
+    if (options_.best > 0 && !options_.sample) return best(text);
+    if (encode_.sampling) ++encode_.sampling->stream;
     if (options_.pair) return pair(text, *options_.pair);
     if (options_.split > 0) return split(text);
     if (options_.count) return count(text.size(), tokenizer_.count(text, encode_));
@@ -94,6 +104,24 @@ class Printer {
     }
     const std::string_view pieces(line.data(), line.size());
     put(options_.common.json ? fmt::format("{{\"pieces\":[{}]}}\n", pieces) : std::string(pieces));
+  }
+
+  // The best ways: a line each.
+  void best(std::string_view text) {
+    fmt::memory_buffer lines;
+    auto out = std::back_inserter(lines);
+    for (const ScoredEncoding& way : tokenizer_.encode_best(text, options_.best, encode_)) {
+      if (options_.common.json) {
+        fmt::format_to(out, "{{\"score\":{},\"ids\":[{}]}}\n", way.score, fmt::join(way.ids, ","));
+        continue;
+      }
+      fmt::format_to(out, "{:.4f}", way.score);
+      for (const TokenId id : way.ids) {
+        fmt::format_to(out, "\t{}", printable(tokenizer_.vocabulary().piece(id)));
+      }
+      fmt::format_to(out, "\n");
+    }
+    put({lines.data(), lines.size()});
   }
 
   // An array a text, which --decode reads.
@@ -244,6 +272,16 @@ int write_shards(const Tokenizer& tokenizer, const TokenizeOptions& options) {
 void check(const TokenizeOptions& options) {
   const auto refuse = [](const char* what) { throw WrongCommand("tessera tokenize", what); };
   if (options.text && !options.file.empty()) refuse("a text and --file exclude each other");
+  if (!options.sample && (options.rate || options.seed))
+    refuse("--rate and --seed go with --sample");
+  if (options.sample && (options.split > 0 || options.decode || !options.output.empty())) {
+    refuse("--sample excludes --split, --decode and -o");
+  }
+  if (options.best > 0 && !options.sample &&
+      (options.count || options.ids || options.split > 0 || options.decode || options.pair ||
+       !options.output.empty())) {
+    refuse("--best prints ways to cut a text, and nothing else");
+  }
   if (options.output.empty()) {
     if (!options.dedup.empty()) refuse("--dedup goes with -o");
     return;
@@ -332,6 +370,20 @@ Verb verb_tokenize() {
                        "cut the text into pieces of at most so many tokens: their byte ranges")
             ->type_name("N")
             ->check(CLI::PositiveNumber);
+        app.add_option("--best", options->best,
+                       "the N ways to cut the text that score most, or draw among them (Unigram)")
+            ->type_name("N")
+            ->check(CLI::Range(1, 1000));
+        app.add_flag("--sample", options->sample,
+                     "draw one of the ways to cut the text (byte pairs, Unigram)");
+        app.add_option("--rate", options->rate,
+                       "with --sample: how often a merge is passed over, or the power of a way's "
+                       "probability (Unigram) [the file's, else 0.1]")
+            ->type_name("P")
+            ->check(CLI::NonNegativeNumber);
+        app.add_option("--seed", options->seed,
+                       "with --sample: the same number draws the same tokens [at random]")
+            ->type_name("N");
         app.add_flag("--decode", options->decode,
                      "the other way: JSON arrays of ids, one a line, to the text's bytes");
         app.add_flag("--no-template", options->no_template,

@@ -13,21 +13,25 @@ namespace {
 struct ConvertOptions {
   CommonOptions common;
   std::string from, output;
+  TiktokenOptions ranks;
   int64_t probes = 20000;
 };
 
 int convert(const ConvertOptions& options) {
-  format_of(options.output);
+  const PortableFormat& format = format_of(options.output);
   std::string path = resolve_model(options.from);
-  const auto tokenizer = open_tokenizer(path);
+  const auto tokenizer = open_tokenizer(path, options.ranks);
   if (std::filesystem::is_directory(path)) path += "/tokenizer.json";
-  convert_tokenizer(path, *tokenizer, options.output, options.probes);
+  convert_tokenizer(path, *tokenizer, options.output, options.probes, options.ranks);
   if (options.common.json) {
     put(fmt::format("{{\"tokens\":{},\"probes\":{}}}\n", tokenizer->vocabulary().size(),
                     options.probes));
   } else {
     put(fmt::format("{}: {}; {} texts have the same ids and the same bytes back\n", options.output,
                     tokenizer->summary(), options.probes));
+  }
+  if (!format.leaves_out.empty()) {
+    tell(fmt::format("A file of {} does not hold {}.", format.name, format.leaves_out));
   }
   return kDone;
 }
@@ -43,10 +47,17 @@ Verb verb_tokenizer_convert() {
             app.add_option("from", options->from, "a tokenizer file, or a model")
                 ->type_name("A")
                 ->required();
-            app.add_option("-o,--output", options->output,
-                           "the file to write; its end names the format: .json, .gguf, .model")
+            app.add_option(
+                   "-o,--output", options->output,
+                   "the file to write; its end names the format: .json, .gguf, .model, .tiktoken")
                 ->type_name("B")
                 ->required();
+            app.add_option("--encoding", options->ranks.encoding,
+                           "which encoding a tiktoken rank file is [by its content]")
+                ->type_name("NAME");
+            app.add_option("--pattern", options->ranks.pattern,
+                           "how a tiktoken rank file cuts text, instead")
+                ->type_name("REGEX");
             app.add_option("--probes", options->probes,
                            "random texts of which ids and bytes must agree [20000]")
                 ->type_name("N")

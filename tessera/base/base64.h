@@ -10,5 +10,6 @@ namespace tessera {
 // base64: other characters, a length that is no multiple of four, padding elsewhere than at the
 // end.
 bool decode_base64(std::string_view text, std::string& out);
+std::string encode_base64(std::string_view bytes);
 
 }  // namespace tessera

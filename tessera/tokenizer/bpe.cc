@@ -63,10 +63,7 @@ class BytePairModel : public Model {
   void encode(std::string_view piece, bool allow_control,
               std::vector<ModelToken>& out) const override {
     if (piece.empty()) return;
-    if (piece.size() >= std::numeric_limits<uint32_t>::max()) {
-      throw Error("", "a stretch of text without a place to cut it has 4 GiB or more",
-                  "Cut the text into lines or files.");
-    }
+    check_size(piece);
     if (!whole(piece, allow_control, out)) encode_part(piece, allow_control, out);
   }
 
@@ -121,6 +118,16 @@ class BytePairModel : public Model {
     out.written(count);
   }
 
+  void draw(std::string_view piece, bool allow_control, const Sampling& sampling, Random& random,
+            std::vector<ModelToken>& out) const override {
+    check_size(piece);
+    const size_t first = out.size();
+    symbols(piece, allow_control, out);
+    constexpr double kUsual = 0.1;
+    const double rate = sampling.rate.value_or(options_.dropout.value_or(kUsual));
+    join_drawn(out, first, allow_control, rate, random);
+  }
+
   bool cuts_at_borders() const override { return can_cut_ && !options_.ignore_merges; }
   const Borders* borders() const override {
     if (!can_cut_) return nullptr;
@@ -138,6 +145,12 @@ class BytePairModel : public Model {
   }
 
  private:
+  static void check_size(std::string_view piece) {
+    if (piece.size() < std::numeric_limits<uint32_t>::max()) return;
+    throw Error("", "a stretch of text without a place to cut it has 4 GiB or more",
+                "Cut the text into lines or files.");
+  }
+
   // What two bytes become, so that the first look-ups of a word cost little.
   void join_bytes() {
     if (!pairs_.packed()) return;
@@ -382,9 +395,19 @@ class BytePairModel : public Model {
     }
   }
 
-  // A linked list of symbols and a heap of the merges that can happen; entries whose pair has
-  // changed are skipped when they come up.
   void join_long(std::vector<ModelToken>& out, size_t first, bool allow_control) const {
+    join_by_rank(out, first, allow_control, [] { return false; });
+  }
+  void join_drawn(std::vector<ModelToken>& out, size_t first, bool allow_control, double rate,
+                  Random& random) const {
+    join_by_rank(out, first, allow_control, [&] { return random.uniform() < rate; });
+  }
+
+  // A linked list of symbols and a heap of the merges that can happen; entries whose pair has
+  // changed are skipped when they come up. `passes()` says that an entry is passed over.
+  template <class Passes>
+  void join_by_rank(std::vector<ModelToken>& out, size_t first, bool allow_control,
+                    const Passes& passes) const {
     struct Candidate {
       uint32_t rank, at;
       bool operator<(const Candidate& other) const {
@@ -395,7 +418,7 @@ class BytePairModel : public Model {
     const auto count = static_cast<uint32_t>(out.size() - first);
     std::vector<uint32_t> next(count), previous(count);
     std::vector<Joined> joined(count);
-    std::vector<Candidate> heap;
+    std::vector<Candidate> heap, passed;
     for (uint32_t i = 0; i < count; ++i) {
       next[i] = i + 1;
       previous[i] = i - 1;
@@ -404,18 +427,25 @@ class BytePairModel : public Model {
       if (joined[i].rank != kNoRank) heap.push_back({joined[i].rank, i});
     }
     std::make_heap(heap.begin(), heap.end());
+    const auto push = [&heap](Candidate candidate) {
+      heap.push_back(candidate);
+      std::push_heap(heap.begin(), heap.end());
+    };
     auto renew = [&](uint32_t i) {
       joined[i] =
           next[i] < count ? join(tokens[i].id, tokens[next[i]].id, allow_control) : Joined{};
-      if (joined[i].rank == kNoRank) return;
-      heap.push_back({joined[i].rank, i});
-      std::push_heap(heap.begin(), heap.end());
+      if (joined[i].rank != kNoRank) push({joined[i].rank, i});
     };
     while (!heap.empty()) {
       Candidate top = heap.front();
       std::pop_heap(heap.begin(), heap.end());
       heap.pop_back();
       if (joined[top.at].rank != top.rank) continue;
+      if (passes()) {
+        if (options_.retries) passed.push_back(top);
+        continue;
+      }
+      for (const Candidate candidate : std::exchange(passed, {})) push(candidate);
       uint32_t gone = next[top.at];
       tokens[top.at].id = joined[top.at].result;
       tokens[top.at].end = tokens[gone].end;

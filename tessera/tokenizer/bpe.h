@@ -28,14 +28,18 @@ std::vector<BpeMerge> merges_by_name(const VocabularyTable& vocabulary,
                                      const std::function<void(size_t, std::string_view)>& unknown);
 
 struct BpeOptions {
-  Reading reading = Reading::utf8;  // byte_level: symbols are bytes
-  std::optional<TokenId> unknown;   // for symbols that have no token; none: they are dropped
-  bool fuse_unknown = false;        // neighbouring unknown symbols are one token
-  bool byte_fallback = false;       // unknown characters become tokens <0x00> .. <0xFF>
-  bool ignore_merges = false;       // a piece that is a token is that token
-  std::string continuing_prefix;    // in front of every symbol but a piece's first
-  std::string end_suffix;           // behind a piece's last symbol
-  PieceTable whole = {};            // tokens that are found first, longest first, and never join
+  Reading reading = Reading::utf8;     // byte_level: symbols are bytes
+  std::optional<TokenId> unknown;      // for symbols that have no token; none: they are dropped
+  bool fuse_unknown = false;           // neighbouring unknown symbols are one token
+  bool byte_fallback = false;          // unknown characters become tokens <0x00> .. <0xFF>
+  bool ignore_merges = false;          // a piece that is a token is that token
+  std::string continuing_prefix;       // in front of every symbol but a piece's first
+  std::string end_suffix;              // behind a piece's last symbol
+  std::optional<double> dropout = {};  // the rate of draw() where it is given none
+  // Whether a merge that draw() passed over can come up again once another was made
+  // (tokenizers), or only when a neighbour changes (sentencepiece).
+  bool retries = true;
+  PieceTable whole = {};  // tokens that are found first, longest first, and never join
 };
 
 // `pieces`: bytes (reading byte_level) or characters of each token to its id. Of two merges for one

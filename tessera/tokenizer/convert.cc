@@ -59,12 +59,12 @@ const PortableFormat& format_of(const std::string& path) {
 }
 
 void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
-                       const std::string& target, int64_t probes) {
+                       const std::string& target, int64_t probes, const TiktokenOptions& ranks) {
   const PortableFormat& format = format_of(target);
-  const PortableTokenizer portable = read_portable(path, tokenizer);
+  const PortableTokenizer portable = read_portable(path, tokenizer, ranks);
   const Trial trial(target + ".trial" + std::string(format.suffix));
   format.write(portable, trial.path());
-  const auto written = format.read(trial.path());
+  const auto written = format.read(trial.path(), portable);
   if (written->vocabulary().size() != tokenizer.vocabulary().size()) {
     throw Error(path, "cannot be written as " + std::string(format.name) +
                           ": the vocabulary would have " +

@@ -11,6 +11,7 @@
 
 #include "tessera/tokenizer/pipeline.h"
 #include "tessera/tokenizer/sentence_piece.h"
+#include "tessera/tokenizer/tiktoken.h"
 #include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera {
@@ -35,16 +36,28 @@ struct PortableTokenizer {
   const Vocabulary* vocabulary = nullptr;  // of the tokenizer it was read from
 };
 
-// Reads a tokenizer.json, `.model` or GGUF file; `tokenizer` is the same file, opened. Throws Error
-// naming what no other format has.
-PortableTokenizer read_portable(const std::string& path, const Tokenizer& tokenizer);
+// Reads a file of any format; `tokenizer` is the same file, opened. Throws Error naming what no
+// other format has.
+PortableTokenizer read_portable(const std::string& path, const Tokenizer& tokenizer,
+                                const TiktokenOptions& ranks = {});
+// What ranks, a pattern and special tokens are in other formats: into `out`, whose tokens are
+// there.
+void read_ranked(const RankedVocabulary& ranked, PortableTokenizer& out);
+// Writes a rank file. Throws Error where ids are no ranks.
+void write_ranks(const PortableTokenizer& tokenizer, const std::string& path);
+// A rank file with the rest of `tokenizer`, which such a file does not say.
+std::shared_ptr<const Tokenizer> read_ranks_of(const std::string& path,
+                                               const PortableTokenizer& tokenizer);
 
 // Formats that can be written.
 struct PortableFormat {
   std::string_view name, suffix;
   // Throws Error naming what the format cannot express.
   void (*write)(const PortableTokenizer& tokenizer, const std::string& path);
-  std::shared_ptr<const Tokenizer> (*read)(const std::string& path);
+  // Reads what was written; `tokenizer` says what the format leaves out.
+  std::shared_ptr<const Tokenizer> (*read)(const std::string& path,
+                                           const PortableTokenizer& tokenizer);
+  std::string_view leaves_out = {};  // what the user has to keep elsewhere
 };
 const std::vector<PortableFormat>& portable_formats();
 // By the end of the file's name; throws Error that lists what there is.
@@ -58,6 +71,7 @@ std::optional<std::string> first_difference(const Tokenizer& a, const Tokenizer&
 // source on `probes` random texts before it gets its name; throws Error with the first text that
 // would differ, and leaves nothing behind.
 void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
-                       const std::string& target, int64_t probes = 20000);
+                       const std::string& target, int64_t probes = 20000,
+                       const TiktokenOptions& ranks = {});
 
 }  // namespace tessera

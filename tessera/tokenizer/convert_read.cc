@@ -11,7 +11,10 @@
 #include "tessera/files/gguf.h"
 #include "tessera/tokenizer/convert.h"
 #include "tessera/tokenizer/gguf_pre_tokenizers.h"
+#include "tessera/tokenizer/json_value.h"
+#include "tessera/tokenizer/known_patterns.h"
 #include "tessera/tokenizer/pre_tokenizers.h"
+#include "tessera/tokenizer/tekken.h"
 
 namespace tessera {
 namespace {
@@ -147,7 +150,8 @@ class JsonReader {
     if (!top.is_object() || !top.contains("model")) refuse(path_, "it is no tokenizer.json");
     const Json& model = top["model"];
     if (model.value("type", "BPE") != "BPE") refuse(path_, "the model is no BPE");
-    if (!model.value("dropout", Json()).is_null()) refuse(path_, "merges are random");
+    const Json dropout = model.value("dropout", Json());
+    if (!dropout.is_null() && dropout != 0) refuse(path_, "merges have a dropout");
     for (const Json& token : top.value("added_tokens", Json::array())) {
       for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
         if (token.value(flag, false)) {
@@ -226,23 +230,31 @@ class JsonReader {
 
 }  // namespace
 
-PortableTokenizer read_portable(const std::string& path, const Tokenizer& tokenizer) {
+PortableTokenizer read_portable(const std::string& path, const Tokenizer& tokenizer,
+                                const TiktokenOptions& ranks) {
   PortableTokenizer out;
   out.where = path;
   out.vocabulary = &tokenizer.vocabulary();
   read_vocabulary(tokenizer, out);
   read_frame(tokenizer, out);
-  std::string_view start;
   const MappedFile file(path);
-  start = file.text().substr(0, 4);
+  const std::string_view start = file.text().substr(0, 4);
   if (start == "GGUF") {
     read_gguf(path, out);
   } else if (start.substr(0, 1) == "{") {
+    simdjson::dom::parser parser;
+    const JsonValue top(parse_json(parser, file.text(), path), path, "");
+    if (looks_like_tekken(top)) {
+      read_ranked(tekken_vocabulary(top), out);
+      return out;
+    }
     try {
       JsonReader(path, out).read();
     } catch (const nlohmann::json::exception&) {
       refuse(path, "something in it has another type than it should");
     }
+  } else if (looks_like_tiktoken(file.text())) {
+    read_ranked(tiktoken_vocabulary(file.text(), path, ranks), out);
   } else {
     read_sentence_piece_file(path, out);
   }

@@ -175,7 +175,8 @@ std::vector<ByteRange> pieces(const PreTokenizer& cutter, const std::string& tex
 std::string_view name_of_patterns(const PortableTokenizer& t) {
   std::vector<const GgufPreTokenizer*> rows;
   for (const GgufPreTokenizer& pre : gguf_pre_tokenizers()) {
-    if (pre.ignore_merges == t.ignore_merges && !pre.adds_sep) rows.push_back(&pre);
+    if (pre.byte_level && pre.ignore_merges == t.ignore_merges && !pre.adds_sep)
+      rows.push_back(&pre);
   }
   for (const GgufPreTokenizer* pre : rows) {
     if (std::equal(pre->patterns.begin(), pre->patterns.end(), t.patterns.begin(),
@@ -285,17 +286,25 @@ void write_sentence_piece(const PortableTokenizer& t, const std::string& path) {
   write_file(path, out);
 }
 
-std::shared_ptr<const Tokenizer> read_gguf(const std::string& path) {
+std::shared_ptr<const Tokenizer> read_json(const std::string& path, const PortableTokenizer&) {
+  return read_tokenizer_json(path);
+}
+std::shared_ptr<const Tokenizer> read_gguf(const std::string& path, const PortableTokenizer&) {
   return read_gguf_tokenizer(GgufFile(path));
+}
+std::shared_ptr<const Tokenizer> read_model(const std::string& path, const PortableTokenizer&) {
+  return read_sentence_piece(path);
 }
 
 }  // namespace
 
 const std::vector<PortableFormat>& portable_formats() {
   static const std::vector<PortableFormat> formats = {
-      {"tokenizer.json", ".json", write_json, read_tokenizer_json},
+      {"tokenizer.json", ".json", write_json, read_json},
       {"GGUF", ".gguf", write_gguf, read_gguf},
-      {"SentencePiece", ".model", write_sentence_piece, read_sentence_piece},
+      {"SentencePiece", ".model", write_sentence_piece, read_model},
+      {"tiktoken ranks", ".tiktoken", write_ranks, read_ranks_of,
+       "the pattern that cuts text, and special tokens"},
   };
   return formats;
 }

@@ -213,6 +213,20 @@ class CtcDecoder : public Decoder {
 
 }  // namespace
 
+std::string marks_to_spaces(std::string_view piece) {
+  constexpr std::string_view kMark = "\xE2\x96\x81";
+  std::string out;
+  for (size_t at = 0; at < piece.size();) {
+    if (piece.substr(at).starts_with(kMark)) {
+      out += ' ';
+      at += kMark.size();
+    } else {
+      out += piece[at++];
+    }
+  }
+  return out;
+}
+
 int named_byte(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return -1;
   int value = 0;

@@ -32,6 +32,8 @@ std::unique_ptr<Decoder> ctc_decoder(CtcOptions options);
 
 // The byte that a piece like "<0x0A>" names, or -1.
 int named_byte(std::string_view piece);
+// The piece with a space for every U+2581.
+std::string marks_to_spaces(std::string_view piece);
 // The bytes of a piece that is written in the byte-level alphabet throughout; the piece itself
 // else.
 std::string byte_level_bytes(std::string_view piece);

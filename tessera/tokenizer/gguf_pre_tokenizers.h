@@ -13,6 +13,8 @@ struct GgufPreTokenizer {
   bool ignore_merges = false;
   bool adds_bos = false;  // unless the file says otherwise
   bool adds_sep = false;
+  bool byte_level = true;     // else symbols are characters, and unknown ones <0x00> .. <0xFF>
+  bool marks_spaces = false;  // spaces are written U+2581
 };
 
 // Every name whose splitting is known; docs/tokenizers.md lists them.

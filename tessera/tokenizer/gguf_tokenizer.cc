@@ -14,6 +14,7 @@
 #include "tessera/tokenizer/pipeline.h"
 #include "tessera/tokenizer/pre_tokenizers.h"
 #include "tessera/tokenizer/sentence_piece.h"
+#include "tessera/tokenizer/sentence_piece_normaliser.h"
 #include "tessera/tokenizer/word_piece.h"
 
 namespace tessera {
@@ -38,12 +39,14 @@ class GgufReader {
     if (*model == "t5") return read_scored_pieces(SentencePieceKind::unigram);
     read_tokens();
     if (*model == "gpt2") {
-      read_byte_pairs();
+      read_byte_pairs(file_.string("tokenizer.ggml.pre"));
+    } else if (*model == "gemma4") {
+      read_byte_pairs(*model);
     } else if (*model == "bert") {
       read_word_pieces();
     } else {
       refuse("tokenizer.ggml.model",
-             shown(*model) + " is not supported; gpt2, llama, t5 and bert are", kRemedy);
+             shown(*model) + " is not supported; gpt2, gemma4, llama, t5 and bert are", kRemedy);
     }
     parts_.added = std::move(added_);
     return make_tokenizer(std::move(parts_));
@@ -185,9 +188,8 @@ class GgufReader {
     }
   }
 
-  void read_byte_pairs() {
+  void read_byte_pairs(std::optional<std::string_view> name) {
     constexpr std::string_view kPre = "tokenizer.ggml.pre";
-    auto name = file_.string(kPre);
     if (!name) refuse(kPre, "is missing, so how to split text is not known", kRemedy);
     const GgufPreTokenizer* pre = find_gguf_pre_tokenizer(*name);
     if (!pre) {
@@ -198,23 +200,43 @@ class GgufReader {
     for (std::string_view pattern : pre->patterns) {
       steps.push_back(splitter(Pattern(pattern), SplitBehaviour::isolated, false));
     }
-    steps.push_back(byte_level(false, false));
+    if (pre->byte_level) steps.push_back(byte_level(false, false));
     parts_.pre_tokenizer = sequence(std::move(steps));
+    if (pre->marks_spaces) {
+      SentencePieceRules rules;
+      rules.dummy_prefix = rules.remove_extra = rules.replace_invalid = false;
+      parts_.normaliser = sentence_piece_normaliser(std::move(rules));
+    }
 
+    BpeOptions options;
     PieceTable pieces;
     pieces.reserve(tokens_.size(), 8 * tokens_.size());
     for (size_t i = 0; i < tokens_.size(); ++i) {
       auto id = static_cast<TokenId>(i);
-      bool literal = types_[i] == kControl || types_[i] == kUnknown || types_[i] == kUserDefined;
-      std::string bytes = literal ? std::string(tokens_[i]) : byte_level_bytes(tokens_[i]);
-      pieces.insert(bytes, id);
+      const bool literal =
+          types_[i] == kControl || types_[i] == kUnknown || types_[i] == kUserDefined;
+      const std::string piece =
+          literal || !pre->byte_level ? std::string(tokens_[i]) : byte_level_bytes(tokens_[i]);
+      const std::string bytes = literal || pre->byte_level ? piece : bytes_of(id, *pre);
+      pieces.insert(piece, id);
+      // Lines of these are words of their own, and what is a token stays whole.
+      const bool newlines = !piece.empty() && piece.find_first_not_of('\n') == std::string::npos;
+      if (pre->marks_spaces && newlines) options.whole.insert(piece, id);
       vocabulary().set_bytes(id, types_[i] == kControl ? "" : bytes, bytes.starts_with(' '));
     }
-    BpeOptions options;
-    options.reading = Reading::byte_level;
+    options.reading = pre->byte_level ? Reading::byte_level : Reading::utf8;
+    options.byte_fallback = !pre->byte_level;
     options.ignore_merges = pre->ignore_merges;
     parts_.model = byte_pair_model(std::move(pieces), read_merges(), control_, std::move(options));
     read_frame(pre->adds_bos, false, pre->adds_sep);
+  }
+
+  // What an ordinary token writes that is no byte-level one.
+  std::string bytes_of(TokenId id, const GgufPreTokenizer& pre) const {
+    const std::string_view piece = tokens_[static_cast<size_t>(id)];
+    const int byte = types_[static_cast<size_t>(id)] == kByte ? named_byte(piece) : -1;
+    if (byte >= 0) return std::string(1, static_cast<char>(byte));
+    return pre.marks_spaces ? marks_to_spaces(piece) : std::string(piece);
   }
 
   std::vector<BpeMerge> read_merges() {

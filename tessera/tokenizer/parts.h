@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tessera/base/random.h"
 #include "tessera/text/aligned_text.h"
 #include "tessera/tokenizer/borders.h"
 #include "tessera/tokenizer/id_buffer.h"
@@ -89,6 +90,12 @@ struct ModelToken {
   uint32_t begin, end;  // bytes of the piece
 };
 
+// A way to cut a piece, with the sum of its tokens' scores.
+struct ScoredWay {
+  double score = 0;
+  std::vector<ModelToken> tokens;
+};
+
 // Turns one piece into tokens.
 class Model {
  public:
@@ -112,6 +119,13 @@ class Model {
   }
   // Appends the token of a piece that is one whatever its parts would give; false: there is none.
   virtual bool whole(std::string_view, bool, std::vector<ModelToken>&) const { return false; }
+  // Appends the tokens of one way to cut `piece`, drawn at random. Throws Error where there is but
+  // one way.
+  virtual void draw(std::string_view piece, bool allow_control, const Sampling& sampling,
+                    Random& random, std::vector<ModelToken>& out) const;
+  // The `count` ways that score most, best first. Throws Error where tokens have no scores.
+  virtual std::vector<ScoredWay> best_ways(std::string_view piece, bool allow_control,
+                                           size_t count) const;
   // Where pieces can be cut and their parts be encoded apart, giving the same tokens; null:
   // nowhere. Made on the first call.
   virtual const Borders* borders() const { return nullptr; }

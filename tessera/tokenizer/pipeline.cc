@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <utility>
 
 #include "tessera/base/error.h"
 #include "tessera/text/utf8.h"
+#include "tessera/tokenizer/best_choices.h"
 #include "tessera/tokenizer/pair_encoding.h"
 #include "tessera/tokenizer/seams.h"
 #include "tessera/tokenizer/unit_encoder.h"
@@ -16,8 +18,13 @@
 namespace tessera {
 namespace {
 
+// Gives a piece's tokens instead of the model's encode().
+using PieceSource =
+    std::function<void(std::string_view piece, bool special, std::vector<ModelToken>& out)>;
+
 // What a call of encode() works with; kept for the next call.
 struct Scratch {
+  const PieceSource* source = nullptr;
   UnitEncoder::State units;
   WordCache caches[2];  // without and with control tokens
   std::vector<AddedMatch> raw, inner;
@@ -96,12 +103,54 @@ class Pipeline : public Tokenizer {
   }
 
   Encoding encode(std::string_view text, const EncodeOptions& options) const override {
+    if (!options.sampling) return encode_from(text, options, nullptr);
+    Random random(options.sampling->seed, options.sampling->stream);
+    const PieceSource draw = [&](std::string_view piece, bool special,
+                                 std::vector<ModelToken>& out) {
+      parts_.model->draw(piece, special, *options.sampling, random, out);
+    };
+    return encode_from(text, options, &draw);
+  }
+
+  std::vector<ScoredEncoding> encode_best(std::string_view text, int64_t count,
+                                          const EncodeOptions& options) const override {
+    if (count < 1) return {};
+    std::vector<std::vector<ScoredWay>> pieces;
+    const PieceSource collect = [&](std::string_view piece, bool special,
+                                    std::vector<ModelToken>& out) {
+      pieces.push_back(parts_.model->best_ways(piece, special, static_cast<size_t>(count)));
+      out = pieces.back().front().tokens;
+    };
+    encode_from(text, options, &collect);
+    std::vector<std::vector<double>> scores;
+    for (const auto& ways : pieces) {
+      auto& of_piece = scores.emplace_back();
+      for (const ScoredWay& way : ways) of_piece.push_back(way.score);
+    }
+    std::vector<ScoredEncoding> out;
+    for (const BestChoice& choice : best_choices(scores, static_cast<size_t>(count))) {
+      size_t next = 0;
+      const PieceSource chosen = [&](std::string_view, bool, std::vector<ModelToken>& tokens) {
+        tokens = pieces[next][choice.items[next]].tokens;
+        ++next;
+      };
+      ScoredEncoding& one = out.emplace_back();
+      static_cast<Encoding&>(one) = encode_from(text, options, &chosen);
+      one.score = choice.sum;
+    }
+    return out;
+  }
+
+  // `source`: null for the model's own tokens.
+  Encoding encode_from(std::string_view text, const EncodeOptions& options,
+                       const PieceSource* source) const {
     Encoding out;
     out.ids.reserve(text.size() / 4 + 8);
     out.spans.reserve(text.size() / 4 + 8);
     if (options.add_template) frame(parts_.frame.before, 0, out);
     const size_t first = out.ids.size();
     auto scratch = pool_.take();
+    scratch->source = source;
     int32_t piece = 0;
     scratch->raw.clear();
     const auto special = [&](ByteRange r) { return may_be_special(span_in(r), options); };
@@ -131,7 +180,8 @@ class Pipeline : public Tokenizer {
   void encode_ids(std::string_view text, const EncodeOptions& options,
                   IdBuffer& out) const override {
     const bool bounded = options.file_lengths && (parts_.lengths.longest || parts_.lengths.padding);
-    const bool whole = !bounded && options.longest == 0 && options.content.empty();
+    const bool whole =
+        !bounded && options.longest == 0 && options.content.empty() && !options.sampling;
     if (!units_ || !whole || (units_->utf8_only() && !is_utf8(text))) {
       return Tokenizer::encode_ids(text, options, out);
     }
@@ -375,7 +425,9 @@ class Pipeline : public Tokenizer {
       std::string_view bytes = text.substr(range.begin, range.size());
       const bool special = may_be_special(span_of(tokens.text, range), options);
       WordCache& cache = scratch.caches[special ? 1 : 0];
-      if (!cache.find(bytes, found)) {
+      if (scratch.source != nullptr) {
+        (*scratch.source)(bytes, special, found);
+      } else if (!cache.find(bytes, found)) {
         parts_.model->encode(bytes, special, found);
         cache.insert(bytes, found);
       }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tessera/text/unicode.h"
+#include "tessera/tokenizer/known_patterns.h"
 
 namespace tessera {
 namespace {
@@ -111,6 +112,10 @@ class Splitter : public PreTokenizer {
                       (behaviour_ == SplitBehaviour::removed && invert_);
     if (!rule_ || !cuts) return std::nullopt;
     return WordSplit{*rule_, &pattern_, false};
+  }
+  bool single_numbers() const override {
+    return pattern_.expression() == R"(\p{N})" && behaviour_ == SplitBehaviour::isolated &&
+           !invert_;
   }
   bool cuts_between(char32_t left, char32_t right) const override {
     const bool joins =
@@ -392,17 +397,19 @@ class Sequence : public PreTokenizer {
     return std::all_of(parts_.begin(), parts_.end(),
                        [](const auto& part) { return part->cuts_by_neighbours(); });
   }
+  // A known rule, behind a cut around each number and in front of reading by bytes.
   std::optional<WordSplit> words() const override {
-    if (parts_.size() == 1) return parts_[0]->words();
-    if (parts_.size() != 2) return std::nullopt;
-    if (parts_[1]->only_reads_bytes()) {
-      auto out = parts_[0]->words();
-      if (out) out->by_bytes = true;
-      return out;
-    }
-    if (!parts_[0]->single_numbers()) return std::nullopt;
-    auto out = parts_[1]->words();
-    if (!out || out->rule.kind != WordRule::Kind::gpt2) return std::nullopt;
+    auto first = parts_.begin(), last = parts_.end();
+    const bool by_bytes = parts_.size() > 1 && parts_.back()->only_reads_bytes();
+    if (by_bytes) --last;
+    const bool single_numbers = last - first == 2 && (*first)->single_numbers();
+    if (single_numbers) ++first;
+    if (last - first != 1) return std::nullopt;
+    auto out = (*first)->words();
+    if (!out) return std::nullopt;
+    out->by_bytes = out->by_bytes || by_bytes;
+    if (!single_numbers) return out;
+    if (out->rule.kind != WordRule::Kind::gpt2) return std::nullopt;
     out->rule.digits = 1;
     return out;
   }

@@ -22,10 +22,6 @@ struct MetaspaceOptions {
   bool split = true;
 };
 
-// The pattern of GPT-2, which ByteLevel uses.
-inline constexpr std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 // Cuts at the matches of `pattern`; inverted: at what does not match.
 std::unique_ptr<PreTokenizer> splitter(Pattern pattern, SplitBehaviour behaviour, bool invert);
 // Cuts at characters of a generated set (tessera/text/unicode_tables.h).

@@ -19,19 +19,6 @@ namespace {
 
 constexpr std::string_view kSpace = "\xE2\x96\x81";
 
-std::string unescaped(std::string_view piece) {
-  std::string out;
-  for (size_t at = 0; at < piece.size();) {
-    if (piece.substr(at).starts_with(kSpace)) {
-      out += ' ';
-      at += kSpace.size();
-    } else {
-      out += piece[at++];
-    }
-  }
-  return out;
-}
-
 // A piece is looked at once for every way to cut it in two.
 constexpr size_t kLongest = 1000;
 
@@ -55,7 +42,7 @@ class SentencePieceDecoder : public Decoder {
         p = options_.unknown_text;
       } else {
         const bool dropped = drops && p.starts_with(kSpace);
-        p = unescaped(dropped ? std::string_view(p).substr(kSpace.size()) : p);
+        p = marks_to_spaces(dropped ? std::string_view(p).substr(kSpace.size()) : p);
         if (dropped && !options_.drops_leading) drops = false;
       }
       if (!p.empty()) drops = false;
@@ -137,6 +124,7 @@ class Builder {
         bpe_.unknown = options_.unknown;
         bpe_.byte_fallback = true;
         bpe_.fuse_unknown = true;
+        bpe_.retries = false;
         parts_.model = byte_pair_model(std::move(table_), merges(), control_, std::move(bpe_));
         break;
       case SentencePieceKind::word:
@@ -215,11 +203,11 @@ class Builder {
             table_.insert(p.text, id);
           }
         }
-        vocabulary.set_bytes(id, literal ? std::string(p.text) : unescaped(p.text), false);
+        vocabulary.set_bytes(id, literal ? std::string(p.text) : marks_to_spaces(p.text), false);
         return;
       case PieceType::normal:
         table_.insert(p.text, id);
-        vocabulary.set_bytes(id, unescaped(p.text), p.text.starts_with(kSpace));
+        vocabulary.set_bytes(id, marks_to_spaces(p.text), p.text.starts_with(kSpace));
         return;
       case PieceType::unknown:
         vocabulary.set_bytes(id, options_.unknown_text, false);

@@ -77,7 +77,7 @@ bool looks_like_tekken(const JsonValue& top) {
   return config && config->is_object() && config->find("pattern") && vocab && vocab->is_array();
 }
 
-std::shared_ptr<const Tokenizer> read_tekken(const JsonValue& top) {
+RankedVocabulary tekken_vocabulary(const JsonValue& top) {
   top.only({"config", "vocab", "special_tokens", "image", "multimodal", "audio",
             "model_settings_builder", "version", "type"});
   const JsonValue config = top.require("config"), vocab = top.require("vocab");
@@ -105,7 +105,12 @@ std::shared_ptr<const Tokenizer> read_tekken(const JsonValue& top) {
     }
     out.tokens.push_back(std::move(bytes));
   }
-  return top.at_this_place([&] { return make_ranked_bpe(out, "vocab"); });
+  return out;
+}
+
+std::shared_ptr<const Tokenizer> read_tekken(const JsonValue& top) {
+  const RankedVocabulary vocabulary = tekken_vocabulary(top);
+  return top.at_this_place([&] { return make_ranked_bpe(vocabulary, "vocab"); });
 }
 
 std::shared_ptr<const Tokenizer> parse_tekken(std::string_view json, const std::string& where) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/ranked_bpe.h"
 
 namespace tessera {
 
@@ -16,6 +16,8 @@ bool looks_like_tekken(const JsonValue& top);
 
 // Throws Error naming the JSON path of a fault.
 std::shared_ptr<const Tokenizer> read_tekken(const JsonValue& top);
+// What the tokenizer is made of.
+RankedVocabulary tekken_vocabulary(const JsonValue& top);
 std::shared_ptr<const Tokenizer> parse_tekken(std::string_view json, const std::string& where);
 
 }  // namespace tessera

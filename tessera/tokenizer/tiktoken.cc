@@ -11,16 +11,10 @@
 #include "tessera/base/mapped_file.h"
 #include "tessera/base/sha256.h"
 #include "tessera/files/shown.h"
+#include "tessera/tokenizer/known_patterns.h"
 
 namespace tessera {
 namespace {
-
-constexpr std::string_view kGpt2 =
-    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+$|\s+(?!\S)|\s)";
-constexpr std::string_view kCl100k =
-    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+$|\s*[\r\n]|\s+(?!\S)|\s)";
-constexpr std::string_view kO200k =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 struct KnownSpecial {
   std::string_view text;
@@ -43,19 +37,22 @@ std::span<const KnownEncoding> known_encodings() {
   static const std::vector<KnownEncoding> table = {
       {.name = "r50k_base",
        .sha256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
-       .pattern = kGpt2,
+       .pattern = kGpt2TiktokenPattern,
        .specials = {{kEnd, 50256}}},
-      {.name = "p50k_base", .sha256 = kP50kHash, .pattern = kGpt2, .specials = {{kEnd, 50256}}},
+      {.name = "p50k_base",
+       .sha256 = kP50kHash,
+       .pattern = kGpt2TiktokenPattern,
+       .specials = {{kEnd, 50256}}},
       {.name = "p50k_edit",
        .sha256 = kP50kHash,
-       .pattern = kGpt2,
+       .pattern = kGpt2TiktokenPattern,
        .specials = {{kEnd, 50256},
                     {"<|fim_prefix|>", 50281},
                     {"<|fim_middle|>", 50282},
                     {"<|fim_suffix|>", 50283}}},
       {.name = "cl100k_base",
        .sha256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
-       .pattern = kCl100k,
+       .pattern = kCl100kTiktokenPattern,
        .specials = {{kEnd, 100257},
                     {"<|fim_prefix|>", 100258},
                     {"<|fim_middle|>", 100259},
@@ -63,11 +60,11 @@ std::span<const KnownEncoding> known_encodings() {
                     {"<|endofprompt|>", 100276}}},
       {.name = "o200k_base",
        .sha256 = kO200kHash,
-       .pattern = kO200k,
+       .pattern = kO200kPattern,
        .specials = {{kEnd, 199999}, {"<|endofprompt|>", 200018}}},
       {.name = "o200k_harmony",
        .sha256 = kO200kHash,
-       .pattern = kO200k,
+       .pattern = kO200kPattern,
        .specials = {{"<|startoftext|>", 199998},
                     {kEnd, 199999},
                     {"<|reserved_200000|>", 200000},
@@ -177,8 +174,8 @@ bool looks_like_tiktoken(std::string_view bytes) {
          decode_base64(line.substr(0, space), ignored);
 }
 
-std::shared_ptr<const Tokenizer> parse_tiktoken(std::string_view bytes, const std::string& where,
-                                                const TiktokenOptions& options) {
+RankedVocabulary tiktoken_vocabulary(std::string_view bytes, const std::string& where,
+                                     const TiktokenOptions& options) {
   RankedVocabulary vocabulary;
   vocabulary.library_refuses_control = true;
   if (!options.pattern.empty()) {
@@ -210,7 +207,12 @@ std::shared_ptr<const Tokenizer> parse_tiktoken(std::string_view bytes, const st
                             fmt::join(tiktoken_encodings(), ", ")),
                 "Name one with --encoding, or give the expression with --pattern.");
   }
-  return make_ranked_bpe(vocabulary, where);
+  return vocabulary;
+}
+
+std::shared_ptr<const Tokenizer> parse_tiktoken(std::string_view bytes, const std::string& where,
+                                                const TiktokenOptions& options) {
+  return make_ranked_bpe(tiktoken_vocabulary(bytes, where, options), where);
 }
 
 std::shared_ptr<const Tokenizer> read_tiktoken(const std::string& path,

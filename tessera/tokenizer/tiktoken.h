@@ -30,5 +30,8 @@ std::shared_ptr<const Tokenizer> read_tiktoken(const std::string& path,
 // alone, since their content is the same. Throws Error naming line and byte of a fault.
 std::shared_ptr<const Tokenizer> parse_tiktoken(std::string_view bytes, const std::string& where,
                                                 const TiktokenOptions& options = {});
+// What the tokenizer is made of. The same errors, as far as lines are at fault.
+RankedVocabulary tiktoken_vocabulary(std::string_view bytes, const std::string& where,
+                                     const TiktokenOptions& options = {});
 
 }  // namespace tessera

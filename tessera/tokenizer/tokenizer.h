@@ -51,6 +51,19 @@ class Vocabulary {
   virtual std::optional<TokenId> find(std::string_view piece) const = 0;
 };
 
+// A random choice among the ways to cut a text, by which a model is trained on more than one.
+// Sources: Kudo 2018, arXiv 1804.10959 (Unigram); Provilkov et al. 2020, arXiv 1910.13267 (byte
+// pairs, "BPE-dropout").
+struct Sampling {
+  // The same numbers and text give the same tokens; give each text a stream of its own.
+  uint64_t seed = 0, stream = 0;
+  // Byte pairs: how likely a merge is passed over each time it comes up; 0 gives the usual tokens,
+  // 1 single characters. Unigram: the power of a way's probability; 0 makes all ways equally
+  // likely, a large one leaves the best. Unset: what the file says, else 0.1.
+  std::optional<double> rate = {};
+  int64_t best = 0;  // Unigram: draw among so many best ways; 0: among all
+};
+
 struct EncodeOptions {
   bool add_template = true;      // BOS, [CLS] .. [SEP]: what the file's post-processor adds
   bool special_in_text = false;  // control tokens written in the text become control ids
@@ -62,6 +75,7 @@ struct EncodeOptions {
   // Ascending ranges of the text that a person wrote, within a text that a template wrote: there
   // control tokens stay text whatever special_in_text says, and origins are content.
   std::span<const ByteSpan> content = {};
+  std::optional<Sampling> sampling = {};  // none: the tokens that the vocabulary's library gives
 };
 
 // Tokens of a text, as arrays of equal length.
@@ -79,6 +93,11 @@ struct PairEncoding : Encoding {
   std::vector<int32_t> type_ids;  // as the file's template says
 };
 
+// One of several ways to cut a text, with the sum of its tokens' scores.
+struct ScoredEncoding : Encoding {
+  double score = 0;
+};
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -93,6 +112,11 @@ class Tokenizer {
   virtual void encode_ids(std::string_view text, const EncodeOptions& options, IdBuffer& out) const;
   // Their number.
   int64_t count(std::string_view text, const EncodeOptions& options = {}) const;
+  // The `count` ways to cut the text that score most, best first; fewer where there are fewer.
+  // Throws Error where the model gives no scores, and where the result would take gigabytes.
+  // options.sampling is ignored.
+  virtual std::vector<ScoredEncoding> encode_best(std::string_view text, int64_t count,
+                                                  const EncodeOptions& options = {}) const;
   // Whether a text that ends with the character in front of byte `at` and one that begins with the
   // character behind it are always encoded apart: for all texts A and B that stand so side by side,
   // A ending with the character x, the ids of AB are those of A and then those of xB without those

@@ -342,13 +342,14 @@ class Reader {
   void read_byte_pairs() {
     model_.only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                  "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
-    if (auto dropout = model_.find("dropout")) {
-      double share = 0;
-      if (dropout->element().get(share) || share != 0) {
-        dropout->refuse("random merges are not supported", "Set it to null.");
-      }
-    }
     BpeOptions options;
+    if (auto dropout = model_.find("dropout")) {
+      double rate = 0;
+      if (dropout->element().get(rate) || !(rate >= 0 && rate <= 1)) {
+        dropout->refuse("is no number from 0 to 1");
+      }
+      options.dropout = rate;
+    }
     options.reading = reading_;
     options.unknown = unknown_token();
     options.fuse_unknown = model_.boolean("fuse_unk", false);

@@ -16,28 +16,6 @@ namespace {
 // A chunk's masks stay in the first-level cache.
 constexpr size_t kChunk = 4096;
 
-constexpr std::string_view kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kGpt2Short =
-    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kThreeDigits =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kOneDigit =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-// In Oniguruma's dialect {1,3}+ repeats {1,3}, so that the first of these two takes any numbers.
-constexpr std::string_view kCl100kAnyDigits =
-    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
-constexpr std::string_view kCl100k =
-    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
-// As tiktoken's files mean them, where $ is the text's end. What the first says about white space
-// that ends the text, GPT-2's pattern says, too.
-constexpr std::string_view kGpt2End =
-    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+$|\s+(?!\S)|\s)";
-constexpr std::string_view kCl100kEnd =
-    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+$|\s*[\r\n]|\s+(?!\S)|\s)";
-constexpr std::string_view kO200k =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
 // Bits of `x` moved to the next byte, the last one of the block before coming in.
 uint64_t after(uint64_t x, uint64_t before) { return x << 1 | before >> 63; }
 
@@ -51,7 +29,9 @@ uint64_t flood(uint64_t seeds, uint64_t through) {
 }
 
 // Length of the letters of a contraction behind an apostrophe; 0: there is none.
-size_t contraction(std::string_view behind, bool any_case) {
+size_t contraction(std::string_view behind, WordRule::Contractions which) {
+  using Contractions = WordRule::Contractions;
+  const bool any_case = which != Contractions::lower_case;
   const auto at = [&](size_t i) {
     const auto c = i < behind.size() ? static_cast<unsigned char>(behind[i]) : 0;
     return static_cast<char>(any_case && c < 0x80 ? c | 0x20 : c);
@@ -68,28 +48,11 @@ size_t contraction(std::string_view behind, bool any_case) {
     case 'l':
       return at(1) == 'l' ? 2 : 0;
     default:
-      // U+017F is an s to those who ignore case.
-      return any_case && behind.starts_with("\xC5\xBF") ? 2 : 0;
+      return which == Contractions::folded && behind.starts_with("\xC5\xBF") ? 2 : 0;
   }
 }
 
 }  // namespace
-
-std::optional<WordRule> word_rule(std::string_view pattern, Dialect dialect) {
-  using Kind = WordRule::Kind;
-  if (dialect == Dialect::rust) {
-    if (pattern == kGpt2End) return WordRule{Kind::gpt2, 0, false};
-    if (pattern == kCl100kEnd) return WordRule{Kind::cl100k, 3, true};
-    return std::nullopt;
-  }
-  if (pattern == kGpt2 || pattern == kGpt2Short) return WordRule{Kind::gpt2, 0, false};
-  if (pattern == kThreeDigits) return WordRule{Kind::cl100k, 3, false};
-  if (pattern == kOneDigit) return WordRule{Kind::cl100k, 1, false};
-  if (pattern == kCl100kAnyDigits) return WordRule{Kind::cl100k, 0, true};
-  if (pattern == kCl100k) return WordRule{Kind::cl100k, 3, true};
-  if (pattern == kO200k) return WordRule{Kind::o200k, 3, false};
-  return std::nullopt;
-}
 
 WordScanner::WordScanner(WordRule rule) : rule_(rule) {
   const WordClasses& table = WordClasses::instance();
@@ -350,9 +313,11 @@ void WordScanner::mark(size_t blocks, bool at_end) {
     }
 
     if constexpr (!kCase) {
-      for (uint64_t a = ascii_[b].apostrophe & other_starts; a != 0; a &= a - 1) {
+      const bool any = rule_.contractions != WordRule::Contractions::none;
+      for (uint64_t a = any ? ascii_[b].apostrophe & other_starts : 0; a != 0; a &= a - 1) {
         const auto bit = static_cast<size_t>(std::countr_zero(a));
-        const size_t letters = contraction(text_.substr(at_ + 64 * b + bit + 1, 3), !kGpt);
+        const size_t letters =
+            contraction(text_.substr(at_ + 64 * b + bit + 1, 3), rule_.contractions);
         if (letters == 0) continue;
         const size_t end = bit + 1 + letters;
         if (bit < 63) {
@@ -418,6 +383,7 @@ void WordScanner::start_of_character(size_t at) {
 // o200k: a contraction behind a letter belongs to the letter's word, and ends it.
 void WordScanner::attach_contractions(size_t blocks, size_t size) {
   forced_.assign(blocks + 1, 0);
+  if (rule_.contractions == WordRule::Contractions::none) return;
   uint64_t letter_before = 0;
   for (size_t b = 0; b < blocks; ++b) {
     uint64_t a = ascii_[b].apostrophe & after(blocks_[b].letter, letter_before);
@@ -425,7 +391,7 @@ void WordScanner::attach_contractions(size_t blocks, size_t size) {
     for (; a != 0; a &= a - 1) {
       const size_t at = 64 * b + static_cast<size_t>(std::countr_zero(a));
       if (is(forced_, at)) continue;
-      const size_t letters = contraction(text_.substr(at_ + at + 1, 3), true);
+      const size_t letters = contraction(text_.substr(at_ + at + 1, 3), rule_.contractions);
       if (letters == 0) continue;
       const size_t end = at + 1 + letters;
       for (size_t i = at; i < std::min(end, size); ++i) {

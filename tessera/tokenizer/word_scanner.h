@@ -31,10 +31,15 @@ struct WordRule {
   int digits = 0;
   // All white space that ends the text is one word.
   bool white_end = false;
+  // Which letters behind an apostrophe make a contraction.
+  enum class Contractions : uint8_t {
+    lower_case,
+    ascii,   // of either case
+    folded,  // and U+017F, which is an s to those who ignore case
+    none,
+  };
+  Contractions contractions = Contractions::lower_case;
 };
-
-// The rule of a pattern as tokenizer files write it; none when it is not one of those known.
-std::optional<WordRule> word_rule(std::string_view pattern, Dialect dialect = Dialect::oniguruma);
 
 // Not for use by several threads at once.
 class WordScanner {

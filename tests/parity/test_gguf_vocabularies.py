@@ -104,6 +104,16 @@ def test_byte_pairs(tmp_path, name, pre):
     compare(*byte_pairs(tmp_path / "tiny.gguf", name, pre))
 
 
+# Every splitting that this llama.cpp knows, over one vocabulary.
+@pytest.mark.parametrize("pre", ["afmoe", "bailingmoe", "bloom", "chameleon", "command-r", "dbrx", "deepseek-coder",
+                                 "deepseek-llm", "default", "exaone-moe", "falcon", "gpt-2", "granite-embed-multi-97m",
+                                 "jais-2", "kimi-k2", "laguna", "minicpm5", "poro-chat", "qwen35", "seed-coder",
+                                 "smollm", "spark2_5", "superbpe", "tekken", "tiny_aya", "ufakzeka", "viking",
+                                 "youtu"])
+def test_splitting(tmp_path, pre):
+    compare(*byte_pairs(tmp_path / "tiny.gguf", "qwen2_5", pre))
+
+
 @pytest.mark.parametrize("name", ["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"])
 def test_scored_byte_pairs(tmp_path, name):
     compare(scored(tmp_path / "tiny.gguf", mistral(name).read_bytes(), "llama"), ["<s>", "</s>", "[INST]"])

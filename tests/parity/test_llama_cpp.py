@@ -53,6 +53,8 @@ def ask(requests, model=SMOLLM2):
                           capture_output=True, text=True)
     if "not compatible with the current system" in done.stderr:
         pytest.skip("llama.cpp's npm build refuses this node: put another one in PATH")
+    if "unknown pre-tokenizer type" in done.stderr:
+        pytest.skip("this llama.cpp does not know the splitting")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

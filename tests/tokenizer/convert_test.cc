@@ -6,8 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tessera/base/base64.h"
 #include "tessera/base/error.h"
+#include "tessera/files/gguf.h"
+#include "tessera/text/corpus.h"
 #include "tessera/tokenizer/compare.h"
+#include "tessera/tokenizer/known_patterns.h"
 #include "tessera/tokenizer/probes.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/tokenizer/fixtures.h"
@@ -28,7 +32,7 @@ TEST(Convert, ByteLevelVocabulariesKeepTheirIds) {
   const std::string source = folder.write("a.json", fixtures::byte_level_json().dump());
   const auto tokenizer = read_tokenizer_json(source);
   convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
-  const auto gguf = format_of("b.gguf").read(folder / "b.gguf");
+  const auto gguf = read_gguf_tokenizer(GgufFile(folder / "b.gguf"));
   expect_alike(*tokenizer, *gguf);
   convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", 2000);
   expect_alike(*tokenizer, *read_tokenizer_json(folder / "c.json"));
@@ -41,10 +45,36 @@ TEST(Convert, ScoredVocabulariesKeepTheirIds) {
   const std::string source = folder.write("a.json", json.dump());
   const auto tokenizer = read_tokenizer_json(source);
   convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
-  const auto gguf = format_of("b.gguf").read(folder / "b.gguf");
+  const auto gguf = read_gguf_tokenizer(GgufFile(folder / "b.gguf"));
   expect_alike(*tokenizer, *gguf);
   convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", 2000);
   expect_alike(*tokenizer, *read_tokenizer_json(folder / "c.json"));
+}
+
+std::string rank_file() {
+  std::string out;
+  size_t rank = 0;
+  for (int b = 0; b < 256; ++b) {
+    out +=
+        encode_base64(std::string(1, static_cast<char>(b))) + " " + std::to_string(rank++) + "\n";
+  }
+  for (const char* token : {"he", "ll", "hell", "hello", " hello", "  ", "el", "\xC3\xA9"}) {
+    out += encode_base64(token) + " " + std::to_string(rank++) + "\n";
+  }
+  return out;
+}
+
+TEST(Convert, RankFilesKeepTheirIds) {
+  Folder folder;
+  TiktokenOptions ranks;
+  ranks.pattern = std::string(kCl100kTiktokenPattern);
+  const std::string source = folder.write("a.tiktoken", rank_file());
+  const auto tokenizer = read_tiktoken(source, ranks);
+  convert_tokenizer(source, *tokenizer, folder / "b.json", 2000, ranks);
+  const auto json = read_tokenizer_json(folder / "b.json");
+  expect_alike(*tokenizer, *json);
+  convert_tokenizer(folder / "b.json", *json, folder / "c.tiktoken", 2000);
+  EXPECT_EQ(read_text(folder / "c.tiktoken"), rank_file());
 }
 
 TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
@@ -63,7 +93,8 @@ TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
   };
   auto json = fixtures::byte_level_json();
   refused(json, "b.model", "no byte-level vocabularies");
-  refused(json, "b.bin", ".json, .gguf, .model");
+  refused(json, "b.bin", ".json, .gguf, .model, .tiktoken");
+  refused(fixtures::byte_fallback_json(), "b.tiktoken", "this one is none");
   json["normalizer"] = {{"type", "NFC"}};
   refused(json, "b.gguf", "a normaliser");
   json = fixtures::byte_level_json();
