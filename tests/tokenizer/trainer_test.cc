@@ -212,9 +212,12 @@ TEST(SupertokensTrainer, WithoutCutsIsBpeWithoutWords) {
 
 TEST(SupertokensTrainer, TokensReachOverSpacesAndLoseNothing) {
   test::TemporaryFolder folder;
-  const auto made = train("supertokens", {folder.write("t", prose())}, request_of(900));
+  Random random(6);
+  const std::vector<std::string> words = {"in", "the", "house", "of", "a", "cat", "\xC3\xA9"};
+  std::string text;
+  for (int i = 0; i < 6000; ++i) text += words[random.below(words.size())] + (i % 13 ? " " : "\n");
+  const auto made = train("supertokens", {folder.write("t", text)}, request_of(900));
   const auto tokenizer = parse_tokenizer_json(made.json, "test");
-  const std::string text = prose();
   const Encoding encoding = tokenizer->encode(text);
   EXPECT_EQ(tokenizer->decode(encoding.ids), text);
   size_t over = 0;
@@ -223,7 +226,7 @@ TEST(SupertokensTrainer, TokensReachOverSpacesAndLoseNothing) {
     const size_t space = bytes.find(' ', 1);
     over += space != std::string_view::npos && space + 1 < bytes.size();
   }
-  EXPECT_GT(over, encoding.ids.size() / 100);
+  EXPECT_GT(over, encoding.ids.size() / 4);
 }
 
 // The text of a language that the base does not know.

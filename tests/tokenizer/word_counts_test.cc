@@ -173,7 +173,7 @@ TEST(CountWords, ThreadsOrderAndSpillingChangeNothing) {
 TEST(CountWords, WhatDoesNotFitIsTheRarestAndIsCounted) {
   test::TemporaryFolder folder;
   std::string text;
-  for (int i = 0; i < 120000; ++i) {
+  for (int i = 0; i < 60000; ++i) {
     const std::string word = "rare" + std::to_string(i) + " ";
     text += word + (i % 4 == 0 ? word : "");
   }

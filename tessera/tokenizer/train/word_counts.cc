@@ -220,7 +220,7 @@ WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
     throw Error("--memory", fmt::format("{} bytes hold no tables", request.memory),
                 "Allow 16M or more.");
   }
-  // Half for the tables, which double when they are half full; the sorted copy of one comes on top.
+  // A quarter for the tables: growing doubles one, and the sorted copy of one comes on top.
   const size_t room =
       request.memory > 0 ? static_cast<size_t>(request.memory) / 4 / threads : SIZE_MAX;
   std::vector<WordTable> tables(threads);
@@ -241,13 +241,13 @@ WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
       tables[t].each([&](std::string_view word, int64_t count) { tables[0].add(word, count); });
       tables[t].clear();
     }
-    return collect([&](const auto& visit) { each_sorted(tables[0], visit); }, request.memory / 2);
+    return collect([&](const auto& visit) { each_sorted(tables[0], visit); }, request.memory / 3);
   }
   for (WordTable& table : tables) {
     write_run(table, all);
     table.clear();
   }
-  return collect([&](const auto& visit) { merge_runs(all, visit); }, request.memory / 2);
+  return collect([&](const auto& visit) { merge_runs(all, visit); }, request.memory / 3);
 }
 
 std::vector<std::string> notes_of(const WordCounts& counts, const TrainingTexts& texts) {
