@@ -167,6 +167,7 @@ ExtendedTokenizer extend_by_texts(const std::string& base, TrainingTexts& texts,
   }
   const Vocabulary& vocabulary = file.vocabulary();
   std::vector<std::string> tokens;
+  tokens.reserve(static_cast<size_t>(vocabulary.size()));
   for (TokenId id = 0; id < vocabulary.size(); ++id) tokens.push_back(mergeable(vocabulary, id));
   PairMerger merger(std::move(tokens), {.vocab_size = request.vocab_size});
   std::vector<uint32_t> symbols;

@@ -118,6 +118,7 @@ std::vector<SeedPiece> seed_pieces(const SpelledWords& words, size_t longest, si
     }
   }
   std::vector<SeedPiece> out;
+  out.reserve(characters.size());
   for (auto& [code, piece] : characters) out.push_back(std::move(piece));
   std::reverse(out.begin(), out.end());
   std::stable_sort(out.begin(), out.end(),
@@ -142,6 +143,7 @@ std::vector<SeedPiece> seed_pieces(const SpelledWords& words, size_t longest, si
   if (out.size() + nodes.size() > most) nodes.resize(most > out.size() ? most - out.size() : 0);
   for (const Node& node : nodes) {
     SeedPiece piece{order.place(node.first), node.length, static_cast<double>(score(node)), {}};
+    piece.all.reserve(node.last - node.first);
     for (size_t i = node.first; i < node.last; ++i) piece.all.push_back(order.place(i));
     out.push_back(std::move(piece));
   }

@@ -38,7 +38,7 @@ struct Named {
   CuttingParts (*parts)();
 };
 
-const Named kNamed[] = {
+constexpr Named kNamed[] = {
     {"gpt2", [] { return byte_parts(byte_level_json(true)); }},
     {"cl100k", [] { return cutting_by(kCl100kPattern); }},
     {"o200k", [] { return cutting_by(kO200kPattern); }},
@@ -56,7 +56,7 @@ const Named kNamed[] = {
     {"none", [] { return CuttingParts{}; }},
 };
 
-std::pair<std::string_view, std::string_view> kNormalisers[] = {
+constexpr std::pair<std::string_view, std::string_view> kNormalisers[] = {
     {"none", "null"},
     {"nfc", R"({"type":"NFC"})"},
     {"nfd", R"({"type":"NFD"})"},

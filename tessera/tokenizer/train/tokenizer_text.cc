@@ -13,6 +13,7 @@ using Json = nlohmann::ordered_json;
 
 std::vector<SpecialToken> numbered(const std::vector<std::string>& specials) {
   std::vector<SpecialToken> out;
+  out.reserve(specials.size());
   for (const std::string& special : specials) {
     out.push_back({static_cast<int64_t>(out.size()), special});
   }

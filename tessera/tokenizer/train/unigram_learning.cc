@@ -73,6 +73,7 @@ class Learning {
       : options_(options), lattice_(words, seeds) {
     double sum = 0;
     for (const SeedPiece& seed : seeds) sum += seed.score;
+    pieces_.reserve(seeds.size());
     for (const SeedPiece& seed : seeds) {
       pieces_.push_back({seed.begin, seed.length, std::log(seed.score) - std::log(sum)});
     }
@@ -91,6 +92,7 @@ class Learning {
       if (pieces_.size() == before) break;
     }
     std::vector<LearnedPiece> out;
+    out.reserve(pieces_.size());
     for (const Piece& p : pieces_) out.push_back({p.begin, p.length, p.score});
     return out;
   }
@@ -237,6 +239,7 @@ class Learning {
   void keep(const std::vector<uint32_t>& kept) {
     std::vector<uint32_t> now(pieces_.size(), Lattice::kGone);
     std::vector<Piece> pieces;
+    pieces.reserve(kept.size());
     for (uint32_t id : kept) {
       now[id] = static_cast<uint32_t>(pieces.size());
       pieces.push_back(pieces_[id]);
