@@ -110,7 +110,7 @@ std::string normaliser_named(std::string_view name) {
 struct TextCutter::Parts {
   std::unique_ptr<Normaliser> normaliser;
   std::unique_ptr<PreTokenizer> pre_tokenizer;
-  std::optional<WordScanner> scanner;
+  std::unique_ptr<WordScanner> scanner;  // null: there is no rule
   const Pattern* pattern = nullptr;
   std::string_view text;  // that the scanner is in
   bool at_end = false;
@@ -129,7 +129,7 @@ TextCutter::TextCutter(const CuttingParts& json) : parts_(std::make_unique<Parts
   reading_ = parts_->pre_tokenizer->reading_after(Reading::utf8);
   const auto words = parts_->pre_tokenizer->words();
   if (!words || parts_->normaliser) return;
-  parts_->scanner.emplace(words->rule);
+  parts_->scanner = std::make_unique<WordScanner>(words->rule);
   parts_->pattern = words->pattern;
   using Kind = WordRule::Kind;
   const bool by_blocks = (words->rule.kind == Kind::gpt2 && words->rule.digits == 0) ||
