@@ -42,6 +42,15 @@ def vocabulary(name):
     return target
 
 
+def unigram(text):
+    """A Unigram of 16,000 pieces, trained by sentencepiece on the beginning of the text."""
+    target = CACHE / "bench" / f"unigram-{pathlib.Path(text).stem}.model"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([PYTHON, ROOT / "bench/tokenizer/sentencepiece_peer.py", "train", text, target], check=True)
+    return target
+
+
 def run(command, threads):
     environment = dict(os.environ, RAYON_NUM_THREADS=str(threads))
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=environment)
@@ -51,6 +60,11 @@ def run(command, threads):
 
 
 def contestants(name, text, threads):
+    if name == "unigram":  # a line is a text, as sentencepiece is used
+        file = unigram(text)
+        yield "tessera", [TESSERA, "bench", "tokenizer", "-m", file, "--file", text, "--lines", "-j", threads, "--json"]
+        yield "sentencepiece", [PYTHON, ROOT / "bench/tokenizer/sentencepiece_peer.py", "encode", text, file]
+        return
     file = vocabulary(name)
     yield "tessera", [TESSERA, "bench", "tokenizer", "-m", file, "--file", text, "-j", threads, "--json"]
     peer = "hf_tokenizers.py" if name == "minilm" else "gigatoken_peer.py"
@@ -59,7 +73,7 @@ def contestants(name, text, threads):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vocabularies", default="llama3,qwen2_5,gpt4o,gemma,llama2,minilm")
+    parser.add_argument("--vocabularies", default="llama3,qwen2_5,gpt4o,gemma,llama2,minilm,unigram")
     parser.add_argument("--texts", default="code,en-us,ru,tr,zh-cn")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)

@@ -19,6 +19,7 @@ struct BenchTokenizerOptions {
   CommonOptions common;
   std::string file;
   int64_t passes = 3;
+  bool lines = false;
 };
 
 double seconds_of(const auto& work) {
@@ -27,10 +28,14 @@ double seconds_of(const auto& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// Documents of a megabyte that end at line ends, as far as there are any.
-std::vector<std::string_view> cut(std::string_view text) {
+// Documents of a megabyte that end at line ends, as far as there are any; or lines.
+std::vector<std::string_view> cut(std::string_view text, bool lines) {
   constexpr size_t kDocument = 1'000'000;
   std::vector<std::string_view> out;
+  if (lines) {
+    each_line(text, [&out](std::string_view line) { out.push_back(line); });
+    return out;
+  }
   while (!text.empty()) {
     size_t size = std::min(kDocument, text.size());
     if (size < text.size()) {
@@ -65,7 +70,7 @@ int bench(const BenchTokenizerOptions& options) {
       options.common.tokenizer.empty() ? model_reference(options.common) : options.common.tokenizer;
   std::shared_ptr<const Tokenizer> tokenizer;
   double load = seconds_of([&] { tokenizer = open_tokenizer(reference); });
-  const std::vector<std::string_view> documents = cut(text);
+  const std::vector<std::string_view> documents = cut(text, options.lines);
   Pool& pool = Pool::instance();
   pool.set_threads(options.common.threads > 0 ? options.common.threads : available_threads());
   std::vector<IdBuffer> ids(static_cast<size_t>(pool.threads()));
@@ -74,11 +79,17 @@ int bench(const BenchTokenizerOptions& options) {
     tokens = 0;
     pool.run([&](int64_t thread, Team& team) {
       IdBuffer& mine = ids[static_cast<size_t>(thread)];
-      for (int64_t i = 0; (i = team.claim(0)) < static_cast<int64_t>(documents.size());) {
-        mine.clear();
-        tokenizer->encode_ids(documents[static_cast<size_t>(i)], {.add_template = false}, mine);
-        tokens += mine.size();
+      // Threads take many lines at a time.
+      const size_t batch = options.lines ? 1000 : 1;
+      size_t count = 0;
+      for (size_t at = 0; (at = static_cast<size_t>(team.claim(0)) * batch) < documents.size();) {
+        for (size_t i = at; i < std::min(at + batch, documents.size()); ++i) {
+          mine.clear();
+          tokenizer->encode_ids(documents[i], {.add_template = false}, mine);
+          count += mine.size();
+        }
       }
+      tokens += count;
     });
   };
   double first = seconds_of(pass);
@@ -120,6 +131,7 @@ Verb verb_bench_tokenizer() {
             app.add_option("--file", options->file, "text to encode; reading it is not timed")
                 ->type_name("F")
                 ->required();
+            app.add_flag("--lines", options->lines, "each line is a text of its own");
             app.add_option("--passes", options->passes, "passes after the first one [3]")
                 ->type_name("N")
                 ->check(CLI::Range(1, 1000));

@@ -82,6 +82,17 @@ void Charsmap::check(const std::string& where) const {
   }
 }
 
+bool Charsmap::begins(std::string_view text) const {
+  uint32_t node = offset(units_[0]);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    node ^= byte;
+    if (byte == 0 || node >= units_.size() || label(units_[node]) != byte) return false;
+    node ^= offset(units_[node]);
+  }
+  return true;
+}
+
 Charsmap::Match Charsmap::find(std::string_view text, bool first) const {
   Match found;
   uint32_t node = offset(units_[0]);

@@ -24,6 +24,8 @@ class Charsmap {
   // The longest, and the shortest, string of the map that `text` begins with.
   Match longest(std::string_view text) const { return find(text, false); }
   Match shortest(std::string_view text) const { return find(text, true); }
+  // Whether some string of the map begins with `text`.
+  bool begins(std::string_view text) const;
 
  private:
   Match find(std::string_view text, bool first) const;

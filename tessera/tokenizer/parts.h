@@ -32,6 +32,12 @@ class Normaliser {
   virtual AlignedText apply(AlignedText text) const = 0;
   // What it is, when that is all.
   virtual std::optional<SpaceMarks> space_marks() const { return std::nullopt; }
+  // Whether every space of its results is written U+2581, so that write_spaced() works.
+  virtual bool marks_spaces() const { return false; }
+  // Appends the text of apply(), with a space for some or all of its U+2581.
+  virtual void write_spaced(std::string_view text, std::string& out) const {
+    out += apply(AlignedText(text)).text();
+  }
   // The text that it puts in front, when that is all.
   virtual std::string_view prefix() const { return {}; }
   // Whether a text's result is that of its parts when it is cut beside a space, tab or newline, or
@@ -117,6 +123,15 @@ class Model {
     encode_part(part, allow_control, scratch);
     for (const ModelToken& t : scratch) out.push(t.id);
   }
+  // Encodes texts, one after another, remembering what it can. A space stands for U+2581 in them.
+  class Runner {
+   public:
+    virtual ~Runner() = default;
+    // Appends the ids that encode() gives for the whole text as one piece.
+    virtual void run(std::string_view text, bool allow_control, IdBuffer& out) = 0;
+  };
+  // Null where the model has none that is faster than append_ids(). Must not outlive the model.
+  virtual std::unique_ptr<Runner> runner() const { return nullptr; }
   // Appends the token of a piece that is one whatever its parts would give; false: there is none.
   virtual bool whole(std::string_view, bool, std::vector<ModelToken>&) const { return false; }
   // Appends the tokens of one way to cut `piece`, drawn at random. Throws Error where there is but

@@ -32,6 +32,9 @@ PieceTrie::PieceTrie(std::vector<Entry> entries) : nodes_(1), labels_(1) {
       at = end;
     }
   }
+  for (size_t label = 0; label < roots_.size(); ++label) {
+    roots_[label] = child(0, static_cast<unsigned char>(label));
+  }
 }
 
 int32_t PieceTrie::find(std::string_view text) const {

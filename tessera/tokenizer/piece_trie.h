@@ -1,6 +1,7 @@
 // Which strings of a set a text begins with.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -22,11 +23,11 @@ class PieceTrie {
   // Calls match(length, value) for each string that `text` begins with, the shortest first.
   template <class Match>
   void prefixes(std::string_view text, const Match& match) const {
-    uint32_t node = 0;
-    for (size_t i = 0; i < text.size(); ++i) {
-      node = child(node, static_cast<unsigned char>(text[i]));
-      if (node == 0) return;
-      if (nodes_[node].value >= 0) match(i + 1, nodes_[node].value);
+    uint32_t node = text.empty() ? 0 : roots_[static_cast<unsigned char>(text[0])];
+    for (size_t length = 1; node != 0; ++length) {
+      if (nodes_[node].value >= 0) match(length, nodes_[node].value);
+      if (length == text.size()) return;
+      node = child(node, static_cast<unsigned char>(text[length]));
     }
   }
   // The value of `text` itself, or -1.
@@ -48,6 +49,7 @@ class PieceTrie {
     return n.first + static_cast<uint32_t>(static_cast<const unsigned char*>(at) - begin);
   }
 
+  std::array<uint32_t, 256> roots_{};  // the root's children
   std::vector<Node> nodes_;
   std::vector<unsigned char> labels_;
 };

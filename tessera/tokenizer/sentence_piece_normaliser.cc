@@ -1,6 +1,7 @@
 #include "tessera/tokenizer/sentence_piece_normaliser.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "tessera/text/utf8.h"
@@ -19,11 +20,21 @@ class SentencePieceNormaliser : public Normaliser {
     for (const std::string& piece : rules_.kept) entries.push_back({piece, 0});
     kept_ = PieceTrie(std::move(entries));
     space_ = rules_.escape ? kMark : std::string_view(" ");
+    for (char c = '!'; c < 127; ++c) plain_[static_cast<size_t>(c)] = is_plain(c);
   }
 
   AlignedText apply(AlignedText text) const override {
     if (text.text().empty()) return text;
-    return Run(*this, text).finish();
+    AlignedBuilder out(text);
+    Run(*this, text.text(), space_, out).run();
+    return out.finish();
+  }
+
+  bool marks_spaces() const override { return rules_.escape; }
+  void write_spaced(std::string_view text, std::string& out) const override {
+    if (text.empty()) return;
+    Plain plain(text, out);
+    Run(*this, text, " ", plain).run();
   }
 
   std::optional<SpaceMarks> space_marks() const override {
@@ -35,6 +46,19 @@ class SentencePieceNormaliser : public Normaliser {
   }
 
  private:
+  bool is_plain(char c) const {
+    for (const std::string& piece : rules_.kept) {
+      if (piece.starts_with(c)) return false;
+    }
+    if (!rules_.map) return true;
+    if (rules_.map->longest({&c, 1}).length > 0) return false;
+    for (char next = 1; next > 0 && next < 127; ++next) {
+      const char both[] = {c, next};
+      if (rules_.map->begins({both, 2})) return false;
+    }
+    return true;
+  }
+
   // What the text at a byte becomes, and how many bytes that takes.
   struct Change {
     std::string_view text;
@@ -55,20 +79,50 @@ class SentencePieceNormaliser : public Normaliser {
     return {rest.substr(0, u.length), u.length};
   }
 
+  // How many bytes from `at` on stay as they are: visible ASCII that begins nothing of the map and
+  // no piece, the last one not in front of what it might join with.
+  size_t plain_run(std::string_view text, size_t at) const {
+    size_t end = at;
+    while (end < text.size() && plain_[static_cast<unsigned char>(text[end])]) ++end;
+    const bool may_join =
+        end > at && end < text.size() && static_cast<unsigned char>(text[end]) >= 128;
+    return end - at - (may_join ? 1 : 0);
+  }
+
+  // Takes what a text becomes, and forgets where it came from.
+  class Plain {
+   public:
+    Plain(std::string_view from, std::string& out) : from_(from), out_(out) {}
+    void keep(ByteRange range) { out_.append(from_.substr(range.begin, range.size())); }
+    void put(std::string_view text, ByteRange) { out_.append(text); }
+
+   private:
+    std::string_view from_;
+    std::string& out_;
+  };
+
   // One text on its way. Spaces at the end of what has been written wait, since they may have to
   // go.
+  template <class Sink>
   class Run {
    public:
-    Run(const SentencePieceNormaliser& of, const AlignedText& text)
-        : of_(of), bytes_(text.text()), next_(text) {}
+    Run(const SentencePieceNormaliser& of, std::string_view text, std::string_view space, Sink& out)
+        : of_(of), bytes_(text), space_(space), next_(out) {}
 
-    AlignedText finish() {
+    void run() {
       const SentencePieceRules& rules = of_.rules_;
       size_t at = rules.remove_extra ? leading_spaces() : 0;
-      if (at == bytes_.size()) return next_.finish();
+      if (at == bytes_.size()) return;
       if (rules.dummy_prefix && !rules.space_as_suffix) waiting_.push_back({at, at});
       bool after_space = rules.remove_extra;
       while (at < bytes_.size()) {
+        if (const size_t plain = of_.plain_run(bytes_, at); plain > 0) {
+          flush();
+          next_.keep({at, at + plain});
+          after_space = false;
+          at += plain;
+          continue;
+        }
         const Change change = of_.change_at(bytes_, at);
         std::string_view text = change.text;
         while (after_space && text.starts_with(' ')) text.remove_prefix(1);
@@ -78,8 +132,7 @@ class SentencePieceNormaliser : public Normaliser {
         at += change.length;
       }
       if (!rules.remove_extra) flush();
-      if (rules.dummy_prefix && rules.space_as_suffix) next_.put(of_.space_, {at, at});
-      return next_.finish();
+      if (rules.dummy_prefix && rules.space_as_suffix) next_.put(space_, {at, at});
     }
 
    private:
@@ -124,19 +177,20 @@ class SentencePieceNormaliser : public Normaliser {
     }
 
     void flush() {
-      for (const ByteRange& from : waiting_) next_.put(of_.space_, from);
+      for (const ByteRange& from : waiting_) next_.put(space_, from);
       waiting_.clear();
     }
 
     const SentencePieceNormaliser& of_;
-    std::string_view bytes_;
-    AlignedBuilder next_;
+    std::string_view bytes_, space_;
+    Sink& next_;
     std::vector<ByteRange> waiting_;
   };
 
   SentencePieceRules rules_;
   PieceTrie kept_;
   std::string_view space_;
+  std::array<bool, 256> plain_{};
 };
 
 }  // namespace

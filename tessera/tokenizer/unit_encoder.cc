@@ -55,6 +55,10 @@ std::unique_ptr<const UnitEncoder> UnitEncoder::make(const Normaliser* normalise
     out->pattern_ = words->pattern;
     return out;
   }
+  if (normaliser && normaliser->marks_spaces() && model.runner()) {
+    out->runs_ = true;
+    return out;
+  }
   const auto marks = normaliser ? normaliser->space_marks() : std::nullopt;
   if (!marks || !model.cuts_at_borders()) return nullptr;
   out->marks_ = *marks;
@@ -64,6 +68,13 @@ std::unique_ptr<const UnitEncoder> UnitEncoder::make(const Normaliser* normalise
 void UnitEncoder::encode(std::string_view text, bool allow_control, State& state,
                          IdBuffer& out) const {
   if (text.empty()) return;
+  if (runs_) {
+    if (!state.runner) state.runner = model_.runner();
+    state.spelled.clear();
+    normaliser_->write_spaced(text, state.spelled);
+    state.runner->run(state.spelled, allow_control, out);
+    return;
+  }
   auto& cache = state.caches[allow_control ? 1 : 0];
   if (!cache) cache = std::make_unique<UnitCache>();
   if (text.size() > std::numeric_limits<uint32_t>::max()) {

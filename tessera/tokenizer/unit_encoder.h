@@ -27,6 +27,7 @@ class UnitEncoder {
    private:
     friend class UnitEncoder;
     std::unique_ptr<WordScanner> scanner;
+    std::unique_ptr<Model::Runner> runner;
     std::unique_ptr<UnitCache> caches[2];  // without and with control tokens
     std::vector<uint32_t> starts, parts;
     std::vector<ByteRange> matches;
@@ -61,6 +62,7 @@ class UnitEncoder {
 
   const Normaliser* normaliser_;  // in front of words; null: none
   const Model& model_;
+  bool runs_ = false;                          // the model encodes whole texts
   const PreTokenizer* plain_words_ = nullptr;  // cuts at white space and punctuation
   bool cuts_words_ = false;  // by this rule, and this pattern where the rule leaves some to it
   WordRule rule_;

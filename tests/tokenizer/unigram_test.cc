@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
+#include "tessera/tokenizer/id_buffer.h"
 
 namespace tessera {
 namespace {
@@ -112,6 +113,63 @@ TEST(Unigram, ControlTokensAreNoPiecesOfContent) {
   const std::vector<bool> control = {false, false, false, false, true};
   EXPECT_EQ(encode(pieces, {.unknown = 0}, "<s>", control), (std::vector<TokenId>{1, 2, 3}));
   EXPECT_EQ(encode(pieces, {.unknown = 0}, "<s>", control, true), (std::vector<TokenId>{4}));
+}
+
+// Words looked up, against the whole text at once. Scores lie so near to each other, and sums
+// become so large, that floats decide between them.
+TEST(Unigram, WordByWordGivesTheIdsOfTheWholeText) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Case c;
+    std::vector<std::string> texts = {"\xE2\x96\x81"};
+    for (int i = 0; i < 40; ++i) {
+      std::string text = random() % 2 ? "\xE2\x96\x81" : "";
+      for (size_t n = 1 + random() % 3; n > 0; --n) text += "abcd"[random() % 4];
+      texts.push_back(text + (random() % 5 == 0 ? "\xE4\xB8\xAD" : ""));
+    }
+    std::sort(texts.begin(), texts.end());
+    texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const double step = static_cast<double>(random() % 4) / (seed % 3 == 0 ? 1e6 : 8);
+      const double length = static_cast<double>(texts[i].size());
+      c.pieces.push_back(
+          {texts[i], static_cast<TokenId>(i + 1), static_cast<float>(-2.7 * length - step)});
+    }
+    c.options.sums = seed % 4 == 3 ? UnigramSums::doubles : UnigramSums::floats;
+    c.options.unknown = 0;
+    c.options.unknown_score = -37.3;
+    c.options.look_up_fused = false;
+    if (seed % 2 == 0) {
+      for (int b = 0; b < 256; ++b) c.options.byte_tokens.push_back(1000 + b);
+    }
+    const auto model = unigram_model(c.pieces, {}, c.options);
+    const auto runner = model->runner();
+    ASSERT_TRUE(runner);
+    for (const size_t words : {3, 40, 20000}) {
+      std::string text;
+      for (size_t i = 0; i < words; ++i) {
+        text += ' ';
+        for (size_t n = random() % 5; n > 0; --n) {
+          constexpr std::string_view kLetters[] = {"a", "b", "c", "d", "\xE4\xB8\xAD", "x", " "};
+          text += kLetters[random() % std::size(kLetters)];
+        }
+      }
+      std::string spelled;
+      for (const char letter : text) {
+        letter == ' ' ? spelled.append("\xE2\x96\x81") : spelled.append(1, letter);
+      }
+      std::vector<ModelToken> whole;
+      model->encode(spelled, false, whole);
+      std::vector<TokenId> wanted;
+      for (const ModelToken& t : whole) wanted.push_back(t.id);
+      for (int pass = 0; pass < 2; ++pass) {
+        IdBuffer found;
+        runner->run(text, false, found);
+        ASSERT_TRUE(std::ranges::equal(found.ids(), wanted)) << words << " words, pass " << pass;
+      }
+    }
+  }
 }
 
 TEST(Unigram, LongTextsTakeTimeInProportion) {
