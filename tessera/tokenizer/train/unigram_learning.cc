@@ -353,7 +353,10 @@ class Learning {
 
 double digamma(double x) {
   double out = 0;
-  for (; x < 7; ++x) out -= 1 / x;
+  while (x < 7) {
+    out -= 1 / x;
+    x += 1;
+  }
   x -= 0.5;
   const double i2 = 1 / (x * x), i4 = i2 * i2;
   return out + std::log(x) + i2 / 24 - 7 * i4 / 960 + 31 * i4 * i2 / 8064 - 127 * i4 * i4 / 30720;
