@@ -52,6 +52,11 @@ Json json_of(const ComparedSide& side, const std::string& name, const TokenizerC
           {"shared_tokens", share(side.shared_tokens, side.tokens)},
           {"round_trips", side.round_trips},
           {"first_lost", side.first_lost ? Json(*side.first_lost) : Json(nullptr)},
+          {"characters_per_token", share(all.characters, side.tokens)},
+          {"fertility", share(side.tokens, all.words)},
+          {"whole_words", share(side.whole_words, all.words)},
+          {"renyi_efficiency", side.renyi_efficiency},
+          {"lengths", side.lengths},
           {"costliest", words}};
 }
 
@@ -73,6 +78,16 @@ void print_table(const TokenizerComparison& c, const CompareOptions& o) {
   row("tokens of the texts", std::to_string(c.a.tokens), std::to_string(c.b.tokens));
   row("tokens a byte", fmt::format("{:.4f}", share(c.a.tokens, c.bytes)),
       fmt::format("{:.4f}", share(c.b.tokens, c.bytes)));
+  row("characters a token", fmt::format("{:.2f}", share(c.characters, c.a.tokens)),
+      fmt::format("{:.2f}", share(c.characters, c.b.tokens)));
+  if (!o.corpus.empty()) {
+    row("tokens a word", fmt::format("{:.2f}", share(c.a.tokens, c.words)),
+        fmt::format("{:.2f}", share(c.b.tokens, c.words)));
+    row("words that are one token", percent(share(c.a.whole_words, c.words)),
+        percent(share(c.b.whole_words, c.words)));
+    row("Renyi efficiency, order 2.5", fmt::format("{:.4f}", c.a.renyi_efficiency),
+        fmt::format("{:.4f}", c.b.renyi_efficiency));
+  }
   row("texts that come back", lost(c.a), lost(c.b));
   put(fmt::format("\nvocabularies {}, ids of {} texts ({} bytes) {}\n",
                   c.same_vocabulary ? "equal" : "differ", c.texts, c.bytes,
@@ -110,6 +125,8 @@ int compare(const CompareOptions& options) {
       {"shared", found.shared},
       {"texts", found.texts},
       {"bytes", found.bytes},
+      {"characters", found.characters},
+      {"words", found.words},
       {"a", json_of(found.a, options.a, found)},
       {"b", json_of(found.b, options.b, found)}};
   put(json.dump() + "\n");

@@ -1,12 +1,17 @@
 #include "tessera/tokenizer/compare.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "tessera/text/utf8.h"
 
 namespace tessera {
 namespace {
 
 constexpr size_t kMostWords = 1000000, kLongestWord = 100, kShown = 80;
+constexpr size_t kLengths = 17;  // bytes of a token that a histogram tells apart, and longer ones
+constexpr double kOrder = 2.5;
 constexpr std::string_view kSpaces = " \t\r\n\v\f";
 
 constexpr EncodeOptions kContent{.add_template = false};
@@ -29,6 +34,14 @@ bool same(const Vocabulary& a, const Vocabulary& b) {
 
 }  // namespace
 
+double renyi_efficiency(std::span<const int64_t> counts, double order) {
+  double all = 0, sum = 0;
+  for (int64_t n : counts) all += static_cast<double>(n);
+  if (all == 0 || counts.size() < 2) return 0;
+  for (int64_t n : counts) sum += std::pow(static_cast<double>(n) / all, order);
+  return std::log(sum) / (1 - order) / std::log(static_cast<double>(counts.size()));
+}
+
 TokenizerComparer::TokenizerComparer(std::shared_ptr<const Tokenizer> a,
                                      std::shared_ptr<const Tokenizer> b)
     : a_(std::move(a)), b_(std::move(b)) {
@@ -40,13 +53,23 @@ TokenizerComparer::TokenizerComparer(std::shared_ptr<const Tokenizer> a,
     if (theirs.contains(bytes)) shared_.insert(bytes);
   }
   out_.shared = static_cast<int64_t>(shared_.size());
+  counts_a_.resize(static_cast<size_t>(out_.a.size));
+  counts_b_.resize(static_cast<size_t>(out_.b.size));
+  out_.a.lengths.resize(kLengths);
+  out_.b.lengths.resize(kLengths);
 }
 
 std::vector<TokenId> TokenizerComparer::add_to(const Tokenizer& tokenizer, std::string_view text,
-                                               ComparedSide& side) const {
+                                               ComparedSide& side,
+                                               std::vector<int64_t>& counts) const {
   std::vector<TokenId> ids = tokenizer.encode(text, kContent).ids;
   side.tokens += static_cast<int64_t>(ids.size());
-  for (TokenId id : ids) side.shared_tokens += shared_.contains(tokenizer.vocabulary().bytes(id));
+  for (TokenId id : ids) {
+    const std::string_view bytes = tokenizer.vocabulary().bytes(id);
+    side.shared_tokens += shared_.contains(bytes);
+    ++side.lengths[std::min(bytes.size(), kLengths - 1)];
+    ++counts[static_cast<size_t>(id)];
+  }
   const std::string back = tokenizer.decode(ids);
   if (back == text || !side.round_trips) return ids;
   const auto lost = std::mismatch(text.begin(), text.end(), back.begin(), back.end()).first;
@@ -58,13 +81,15 @@ std::vector<TokenId> TokenizerComparer::add_to(const Tokenizer& tokenizer, std::
 }
 
 void TokenizerComparer::add(std::string_view text) {
-  const auto ids_a = add_to(*a_, text, out_.a), ids_b = add_to(*b_, text, out_.b);
+  const auto ids_a = add_to(*a_, text, out_.a, counts_a_);
+  const auto ids_b = add_to(*b_, text, out_.b, counts_b_);
   if (out_.same_ids && ids_a != ids_b) {
     out_.same_ids = false;
     out_.first_difference = text.substr(0, kShown);
   }
   ++out_.texts;
   out_.bytes += static_cast<int64_t>(text.size());
+  for (size_t i = 0; i < text.size(); i += unit_at(text, i).length) ++out_.characters;
   while (true) {
     const size_t begin = text.find_first_not_of(kSpaces);
     if (begin == std::string_view::npos) return;
@@ -77,18 +102,21 @@ void TokenizerComparer::add(std::string_view text) {
     if (it == words_.end() && words_.size() < kMostWords) {
       it = words_.emplace(std::move(key), 0).first;
     }
-    if (it != words_.end()) ++it->second;
+    if (it == words_.end()) continue;
+    ++it->second;
+    ++out_.words;
   }
 }
 
-std::vector<CostlyWord> TokenizerComparer::costliest(const Tokenizer& tokenizer,
-                                                     size_t most) const {
+void TokenizerComparer::finish_side(const Tokenizer& tokenizer, size_t most,
+                                    std::span<const int64_t> counts, ComparedSide& side) const {
   std::vector<CostlyWord> all;
   all.reserve(words_.size());
   const std::string kFront = "a ";
   const int64_t front = tokenizer.count("a", kContent);
   for (const auto& [word, times] : words_) {
     all.push_back({word, times, tokenizer.count(kFront + word, kContent) - front});
+    if (all.back().tokens == 1) side.whole_words += times;
   }
   most = std::min(most, all.size());
   std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(most), all.end(),
@@ -97,12 +125,13 @@ std::vector<CostlyWord> TokenizerComparer::costliest(const Tokenizer& tokenizer,
                       return x != y ? x > y : a.word < b.word;
                     });
   all.resize(most);
-  return all;
+  side.costliest = std::move(all);
+  side.renyi_efficiency = renyi_efficiency(counts, kOrder);
 }
 
 TokenizerComparison TokenizerComparer::finish(size_t most) {
-  out_.a.costliest = costliest(*a_, most);
-  out_.b.costliest = costliest(*b_, most);
+  finish_side(*a_, most, counts_a_, out_.a);
+  finish_side(*b_, most, counts_b_, out_.b);
   return out_;
 }
 

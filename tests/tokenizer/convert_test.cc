@@ -1,8 +1,10 @@
 // Oracle: the tokenizer that was converted.
 #include "tessera/tokenizer/convert.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include <gtest/gtest.h>
 
@@ -139,11 +141,33 @@ TEST(Compare, SaysWhatTwoVocabulariesShare) {
   EXPECT_EQ(differs.b.costliest[0].word, "hello");
   EXPECT_EQ(differs.b.costliest[0].times, 2);
   EXPECT_EQ(differs.b.costliest[0].tokens, 3);
+  EXPECT_EQ(differs.words, 5);
+  EXPECT_EQ(differs.characters, 20);
+  EXPECT_EQ(differs.a.whole_words, differs.b.whole_words + 2);  // hello, twice
+  for (const ComparedSide* side : {&differs.a, &differs.b}) {
+    EXPECT_EQ(std::accumulate(side->lengths.begin(), side->lengths.end(), int64_t{0}),
+              side->tokens);
+  }
+  EXPECT_EQ(differs.a.lengths[6], 2);  // " hello"
   const auto words = fixtures::parse(fixtures::word_piece_json());
   TokenizerComparer lossy(a, words);
   lossy.add("hello world");
   lossy.add("hello  world");
   EXPECT_EQ(lossy.finish().b.first_lost, 11 + 6);
+}
+
+// Even use is 1, one token alone is 0; the entropies between fall with the order, and near 1 they
+// are Shannon's.
+TEST(Compare, RenyiEfficiencySaysHowEvenlyTokensAreUsed) {
+  EXPECT_NEAR(renyi_efficiency(std::vector<int64_t>{7, 7, 7, 7}, 2.5), 1, 1e-12);
+  EXPECT_NEAR(renyi_efficiency(std::vector<int64_t>{9, 0, 0}, 2.5), 0, 1e-12);
+  EXPECT_EQ(renyi_efficiency(std::vector<int64_t>{0, 0}, 2.5), 0);
+  EXPECT_EQ(renyi_efficiency(std::vector<int64_t>{5}, 2.5), 0);
+  const std::vector<int64_t> counts = {50, 30, 20};
+  const double shannon = -(0.5 * std::log(0.5) + 0.3 * std::log(0.3) + 0.2 * std::log(0.2));
+  EXPECT_NEAR(renyi_efficiency(counts, 1 + 1e-6), shannon / std::log(3), 1e-5);
+  EXPECT_NEAR(renyi_efficiency(counts, 2), -std::log(0.25 + 0.09 + 0.04) / std::log(3), 1e-12);
+  EXPECT_LT(renyi_efficiency(counts, 2.5), renyi_efficiency(counts, 2));
 }
 
 }  // namespace
