@@ -41,7 +41,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
   std::vector<std::unique_ptr<Past>> pasts;
   pasts.push_back(model.new_past());
   Rates r;
-  past->announce(o.prompt_tokens);
+  for (const auto& p : pasts) p->announce(o.prompt_tokens);
   double start = seconds();
   CausalModel::Item item{pasts[0].get(), prompt, {}, std::span(logits).first(columns), 1};
   model.forward({&item, 1});
