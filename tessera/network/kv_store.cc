@@ -245,9 +245,10 @@ void KvStore::read_from(std::span<const std::byte> bytes) {
   bytes = bytes.subspan(sizeof head);
   const auto [entries, evicted, sinks, evicted_end] = head;
   const auto each = static_cast<size_t>(2 * shape().half_bytes());
+  // Blocks that were evicted have a place in every list, so that their number is no one's word.
+  constexpr int64_t kMostEntries = int64_t{1} << 24;
   if (entries < 0 || sinks < 0 || sinks > evicted_end || evicted_end > entries ||
-      evicted != evicted_end - sinks ||
-      static_cast<uint64_t>(entries) / kBlockKeys > (uint64_t{1} << 32)) {
+      evicted != evicted_end - sinks || entries > kMostEntries) {
     throw wrong(fmt::format("{} entries without {} to {}", entries, sinks, evicted_end));
   }
   const int64_t blocks = (entries + kBlockKeys - 1) / kBlockKeys;
