@@ -30,5 +30,6 @@ add_library(tessera_workshop SHARED ${workshop_sources})
 set_target_properties(tessera_workshop PROPERTIES OUTPUT_NAME tessera-workshop
   BUILD_RPATH "${TESSERA_TORCH_DIR}/lib" INSTALL_RPATH "$ORIGIN;${TESSERA_TORCH_DIR}/lib")
 target_link_libraries(tessera_workshop PUBLIC tessera tessera_torch PRIVATE tessera_flags fmt::fmt)
+target_compile_options(tessera_workshop PRIVATE ${TESSERA_PRECOMPILED_OPTIONS})
 target_precompile_headers(tessera_workshop PRIVATE <ATen/ATen.h>)
 install(TARGETS tessera_workshop LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

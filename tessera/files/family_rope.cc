@@ -90,7 +90,10 @@ void apply(const Config& rope, ModelDescription& d, double standard_theta, doubl
     rope.refuse("partial_rotary_factor", "is " + std::to_string(partial));
   }
   for (LayerDescription& layer : d.layer) layer.rope_theta = theta;
-  d.rotary_width = static_cast<int64_t>(static_cast<double>(d.head_width) * partial);
+  // A head of 2^53 is no number of a double: what is wrong with it is said where widths are
+  // checked.
+  const double width = static_cast<double>(d.head_width) * partial;
+  d.rotary_width = width < 0x1p53 ? static_cast<int64_t>(width) : d.head_width;
   d.rope_scaling = read_scaling(rope, d, original);
 }
 

@@ -90,14 +90,14 @@ TEST(Run, RefusesPromptsThatAreEmptyOrTooLong) {
 
 TEST(Run, EndsQuietlyWhenItsReaderGoesAway) {
   NEEDS_MODEL("smollm2")
-  const Ended e = spawn({"run", "Count from 1 to 1000"}, {.read_at_most = 10, .limit_ms = 10000});
+  const Ended e = spawn({"run", "Count from 1 to 1000"}, {.read_at_most = 10, .limit_ms = 60000});
   EXPECT_EQ(e.status, 0);
   EXPECT_EQ(e.err, "");
 }
 
 TEST(Run, IsInterruptedWithStatus130) {
   NEEDS_MODEL("smollm2")
-  EXPECT_EQ(spawn({"run", "Count from 1 to 1000"}, {.interrupt = true, .limit_ms = 15000}).status,
+  EXPECT_EQ(spawn({"run", "Count from 1 to 1000"}, {.interrupt = true, .limit_ms = 60000}).status,
             130);
 }
 

@@ -121,7 +121,7 @@ TEST(Levels, EveryLevelOfThisProcessorAnswersGreedilyTheSame) {
         std::vector<std::pair<std::string, std::string>>{{"TESSERA_LEVEL", name}};
     EXPECT_NE(spawn({"--version"}, {.environment = environment}).out.find(", " + name),
               std::string::npos);
-    const Json o = last_object(spawn(words, {.environment = environment, .limit_ms = 120000}));
+    const Json o = last_object(spawn(words, {.environment = environment}));
     EXPECT_NE(o["text"].get<std::string>().find("Paris"), std::string::npos) << o["text"];
     if (first.is_null()) first = o["ids"];
     EXPECT_EQ(o["ids"], first);

@@ -25,7 +25,7 @@ struct SpawnOptions {
   std::vector<std::pair<std::string, std::string>> environment = {};
   size_t read_at_most = SIZE_MAX;  // of standard output, whose reader then goes away
   bool interrupt = false;          // Ctrl-C once something was printed
-  int limit_ms = 30000;
+  int limit_ms = 240000;  // what hangs ends; a model under sanitizers on a busy machine is slow
 };
 
 // In the child: becomes the binary, with the given words.

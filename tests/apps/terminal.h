@@ -39,9 +39,9 @@ class Terminal {
     return write(screen_, keys.data(), keys.size()) == static_cast<ssize_t>(keys.size());
   }
   // Reads until `text` stands on the screen behind what was waited for before; gives what stands
-  // before it, or everything when the program ended or half a minute passed.
+  // before it, or everything when the program ended or four minutes passed.
   std::string until(std::string_view text) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(4);
     for (;;) {
       if (const size_t at = unread_.find(text); at != std::string::npos) {
         found_ = true;
