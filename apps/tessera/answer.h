@@ -19,7 +19,7 @@ struct RunOptions {
   CommonOptions common;
   std::string prompt, system, context = "full", decode, constrain = "none", draft = "none";
   bool prompt_given = false, raw = false, stream = false, show_prompt = false,
-       special_in_text = false;
+       special_in_text = false, profile = false;
   int64_t max_tokens = 0, top_logprobs = -1;
   std::string temp, top_k, top_p, min_p;  // as typed: they become keys of the spec
   std::optional<uint64_t> seed;

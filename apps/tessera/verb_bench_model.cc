@@ -2,12 +2,14 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/tessera/profile_report.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
@@ -20,6 +22,7 @@ struct BenchOptions {
   CommonOptions common;
   int64_t prompt_tokens = 512, tokens = 64, rounds = 3, batch = 1;
   std::string context = "full";
+  bool profile = false;
 };
 
 double seconds() {
@@ -30,7 +33,8 @@ struct Rates {
   double prefill = 0, decode = 0;  // tokens a second
 };
 
-Rates run_round(LanguageModel& model, const BenchOptions& o) {
+// `profile`: null, or what is told when the prompt has been read.
+Rates run_round(LanguageModel& model, const BenchOptions& o, PhaseProfile* profile = nullptr) {
   const int64_t vocabulary = model.vocabulary_size();
   std::vector<int32_t> prompt(static_cast<size_t>(o.prompt_tokens));
   for (size_t i = 0; i < prompt.size(); ++i) {
@@ -46,6 +50,7 @@ Rates run_round(LanguageModel& model, const BenchOptions& o) {
   CausalModel::Item item{pasts[0].get(), prompt, {}, std::span(logits).first(columns), 1};
   model.forward({&item, 1});
   r.prefill = static_cast<double>(o.prompt_tokens) / (seconds() - start);
+  if (profile) profile->decoding_begins();
   // Each text goes on from the prompt by itself.
   for (size_t t = 1; t < texts; ++t) {
     pasts.push_back(pasts[0]->fork());
@@ -83,6 +88,12 @@ int bench(const BenchOptions& o) {
     const Rates r = run_round(*s.model, o);
     best = {std::max(best.prefill, r.prefill), std::max(best.decode, r.decode)};
   }
+  // A round of its own: the clock is read some hundred times a pass.
+  std::optional<PhaseProfile> profile;
+  if (o.profile) {
+    profile.emplace(s.model->network());
+    run_round(*s.model, o, &*profile);
+  }
   const EngineMemory memory = memory_of(s.model->network());
   if (!o.common.json) {
     fmt::print(
@@ -91,6 +102,7 @@ int bench(const BenchOptions& o) {
         "weights {:8.1f} MB          peak memory {:.1f} MB\n",
         best.prefill, o.prompt_tokens, best.decode, o.tokens,
         static_cast<double>(memory.weight_bytes) / 1e6, static_cast<double>(peak_memory()) / 1e6);
+    if (profile) fmt::print("\n{}", profile->table());
     return kDone;
   }
   nlohmann::ordered_json out;
@@ -101,6 +113,7 @@ int bench(const BenchOptions& o) {
   out["prompt_tokens"] = o.prompt_tokens;
   out["tokens"] = o.tokens;
   out["batch"] = o.batch;
+  if (profile) out["profile"] = profile->json();
   fmt::print("{}\n", out.dump());
   return kDone;
 }
@@ -121,6 +134,8 @@ Verb verb_bench_model() {
             app.add_option("--batch", o->batch,
                            "texts decoded together, whose tokens all count [1]")
                 ->check(CLI::Range(1, 4096));
+            app.add_flag("--profile", o->profile,
+                         "a further round, timed by operation beside the floor");
             app.add_option("--context", o->context, "what each token sees [full]");
             add_ctx(app, o->common);
             add_cache_type(app, o->common);

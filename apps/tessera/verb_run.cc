@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 
 #include "apps/tessera/answer.h"
 #include "apps/tessera/chat.h"
+#include "apps/tessera/profile_report.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "tessera/base/atomic_file.h"
@@ -43,8 +45,10 @@ class Runner {
   int once(const std::string& text) {
     const Prompt prompt = prompt_for(text);
     if (o_.show_prompt) return show(prompt);
+    if (o_.profile) profile_.emplace(session_.model->network());
     Generation g = answer(prompt);
     print(g);
+    if (profile_ && !o_.common.json) tell("\n" + profile_->table());
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
     const bool stopped = g.best.finish == Finish::cancelled && interrupted();
     keep(prompt, std::move(g));
@@ -124,6 +128,7 @@ class Runner {
     }
     int64_t read = 0;
     callbacks.prefill = [&](int64_t done, int64_t total) {
+      if (profile_ && done == total) profile_->decoding_begins();
       if (bar) bar->advance(done - read);
       read = done;
       if (bar && done == total) bar->finish();
@@ -159,7 +164,11 @@ class Runner {
 
   // The result; a plain answer was streamed and lacks its line's end at most.
   void print(const Generation& g) const {
-    if (o_.common.json) put_now(dump(result_json(o_, options_, g)) + "\n");
+    if (o_.common.json) {
+      Json result = result_json(o_, options_, g);
+      if (profile_) result["profile"] = profile_->json();
+      put_now(dump(result) + "\n");
+    }
     if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
   }
 
@@ -169,6 +178,7 @@ class Runner {
   PastOrigin origin_;           // with --cache
   std::unique_ptr<Past> past_;  // of the talk, and the ids that it holds
   std::vector<TokenId> held_;
+  std::optional<PhaseProfile> profile_;  // with --profile
 };
 
 // What is wrong with the flags is said before a model is opened.
@@ -256,6 +266,10 @@ Verb verb_run() {
             ->allow_extra_args(false);
         app.add_flag("--show-prompt", o->show_prompt,
                      "print the rendered prompt and its ids, then stop");
+        app.add_flag("--profile", o->profile,
+                     "after the answer, time and bytes by operation beside the floor, to standard "
+                     "error; with --json in the result")
+            ->excludes("--show-prompt");
         app.add_option("--cache", o->cache,
                        "keep what was read in FILE; the next run with it reads only what is new")
             ->type_name("FILE")
@@ -266,6 +280,7 @@ Verb verb_run() {
             ->type_name("FILE")
             ->excludes(prompt)
             ->excludes("--cache")
+            ->excludes("--profile")
             ->excludes("--show-prompt");
         app.add_option("--batch", o->batch, "with --jsonl: requests at once [8]")
             ->type_name("N")

@@ -479,6 +479,23 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
   }
 }
 
+StageWork AttendStage::work(const Chunk& chunk, int64_t keys_read) const {
+  StageWork work;
+  int64_t keys = keys_read;
+  for (const ChunkSegment& s : chunk.segments) {
+    const KvShape& held = s.store->shape();
+    // A key that several rows of a text attend to need not be fetched twice.
+    const int64_t entries = (s.first_entry + s.rows) * shape_.kv_heads;
+    if (!s.counters) keys += s.rows * s.rows * shape_.kv_heads;
+    work.bytes += entries * held.half_bytes() / kBlockKeys * 2;
+  }
+  const int64_t a_key =
+      chunk.segments.empty() ? 0 : chunk.segments[0].store->shape().half_bytes() / kBlockKeys * 2;
+  work.bytes = std::min(work.bytes, keys * a_key);
+  work.multiply_adds = keys * (shape_.heads / shape_.kv_heads) * shape_.head_width * 2;
+  return work;
+}
+
 void AttendStage::run(Crew& crew, const Chunk& chunk) {
   const int64_t group = shape_.heads / shape_.kv_heads;
   const int64_t heads_each = std::min(group, kAttendRows);

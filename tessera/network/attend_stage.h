@@ -1,6 +1,7 @@
 // Attention of one layer: each query over the runs of the past that its policy chose.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "tessera/base/big_buffer.h"
@@ -38,6 +39,8 @@ class AttendStage final : public Stage {
   AttendStage(AttendShape shape, const Rows* q, Rows* out, AttendScratch* scratch)
       : shape_(std::move(shape)), q_(q), out_(out), scratch_(scratch) {}
   void run(Crew& crew, const Chunk& chunk) override;
+  std::string operation() const override { return "attention"; }
+  StageWork work(const Chunk& chunk, int64_t keys_read) const override;
 
  private:
   void attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,

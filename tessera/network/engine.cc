@@ -213,6 +213,10 @@ class Engine final : public Network {
       std::span<float> row =
           out.subspan(i * static_cast<size_t>(width), static_cast<size_t>(width));
       read_row(table_, ids[i], row);
+      if (!std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); })) {
+        throw Error(table_.tensor, fmt::format("row {} holds a value that is not finite", ids[i]),
+                    "The file is damaged, or its training diverged.");
+      }
       if (description_.embedding_scale != 1) {
         for (float& x : row) x *= static_cast<float>(description_.embedding_scale);
       }
@@ -224,11 +228,19 @@ class Engine final : public Network {
     // Encoders see both ways, so their segments cannot be cut; decoders run in chunks of rows.
     size_t first = 0;
     done_ = 0;
+    if (profile_) profile_->open_pass();
     while (first < batch.size()) {
       first = gather_chunk(batch, first);
       run_chunk(batch);
     }
+    if (profile_) profile_->close_pass();
   }
+
+  void count_into(Profile* profile) {
+    profile_ = profile;
+    plan_.count_into(profile);
+  }
+  NetworkFloor floor() const { return plan_.floor(); }
 
   std::string arithmetic() const {
     constexpr std::array<const char*, 4> caches = {"f32", "f16", "bf16", "q8"};
@@ -459,6 +471,7 @@ class Engine final : public Network {
   EngineOptions options_;
   Plan plan_;
   Parameter table_;
+  Profile* profile_ = nullptr;
   KvShape shape_;
   std::shared_ptr<KvPool> pool_;
   Geometry geometry_;
@@ -485,6 +498,19 @@ std::unique_ptr<Network> load_network(const ModelFiles& model, const EngineOptio
 std::string engine_text(const Network& network) {
   const auto* engine = dynamic_cast<const Engine*>(&network);
   return engine ? engine->arithmetic() : "";
+}
+
+void start_profile(Network& network, Profile& profile) {
+  if (auto* engine = dynamic_cast<Engine*>(&network)) engine->count_into(&profile);
+}
+
+void stop_profile(Network& network) {
+  if (auto* engine = dynamic_cast<Engine*>(&network)) engine->count_into(nullptr);
+}
+
+NetworkFloor floor_of(const Network& network) {
+  const auto* engine = dynamic_cast<const Engine*>(&network);
+  return engine ? engine->floor() : NetworkFloor{};
 }
 
 EngineMemory memory_of(const Network& network) {

@@ -7,6 +7,7 @@
 #include "tessera/files/model.h"
 #include "tessera/kernels/kernels.h"
 #include "tessera/network/network.h"
+#include "tessera/network/profile.h"
 
 namespace tessera {
 
@@ -43,5 +44,12 @@ EngineMemory memory_of(const Network& network);
 // What decides the bits of its keys and values: "f16 cache, activations in 15 bits". "" for a
 // network of another kind.
 std::string engine_text(const Network& network);
+
+// Counts what the passes of the network cost, a reading of the clock a stage, until
+// stop_profile(). A network of another kind counts nothing.
+void start_profile(Network& network, Profile& profile);
+void stop_profile(Network& network);
+// Measured now, with the pool's threads, on a network that has run. Zero for one of another kind.
+NetworkFloor floor_of(const Network& network);
 
 }  // namespace tessera

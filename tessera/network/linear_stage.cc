@@ -32,6 +32,26 @@ void multiply(const LinearPart& part, const Rows& in, const Tiles* tiles, int64_
   }
 }
 
+std::string LinearStage::operation() const {
+  std::string name;
+  for (const std::string& module : modules) {
+    if (!name.empty()) name += " + ";
+    name += module.substr(module.rfind('.') + 1);
+  }
+  return name;
+}
+
+StageWork LinearStage::work(const Chunk& chunk, int64_t /*keys_read*/) const {
+  const int64_t rows = wanted_ ? static_cast<int64_t>(chunk.wanted.size()) : chunk.rows;
+  StageWork work;
+  for (const LinearPart& part : parts) {
+    const PackedMatrix& m = part.matrix;
+    work.bytes += m.groups() * m.group_bytes();
+    work.multiply_adds += rows * m.rows * m.columns;
+  }
+  return work;
+}
+
 void LinearStage::run(Crew& crew, const Chunk& chunk) {
   const int64_t rows = wanted_ ? static_cast<int64_t>(chunk.wanted.size()) : chunk.rows;
   if (rows == 0) return;

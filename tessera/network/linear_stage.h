@@ -1,6 +1,7 @@
 // Matrix products that read the same rows.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "tessera/network/stage.h"
@@ -19,8 +20,12 @@ class LinearStage final : public Stage {
   LinearStage(const Rows* in, const Tiles* tiles, bool wanted)
       : in_(in), tiles_(tiles), wanted_(wanted) {}
   void run(Crew& crew, const Chunk& chunk) override;
+  // "q_proj + k_proj + v_proj"
+  std::string operation() const override;
+  StageWork work(const Chunk& chunk, int64_t keys_read) const override;
   const Rows* in() const { return in_; }
   bool wanted() const { return wanted_; }
+  const Tiles* tiles() const { return tiles_; }
   std::vector<LinearPart> parts;
 
  private:

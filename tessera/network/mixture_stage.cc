@@ -106,6 +106,22 @@ void MixtureStage::run_expert(Crew& crew, const Expert& expert, int64_t begin, i
   crew.barrier();
 }
 
+StageWork MixtureStage::work(const Chunk& chunk, int64_t /*keys_read*/) const {
+  const auto values = [](const PackedMatrix& m) { return m.rows * m.columns; };
+  const auto bytes = [](const PackedMatrix& m) {
+    return m.rows > 0 ? m.groups() * m.group_bytes() : 0;
+  };
+  StageWork work{bytes(router), chunk.rows * values(router)};
+  for (size_t e = 0; e < experts.size(); ++e) {
+    const int64_t rows = scratch_->begin[e + 1] - scratch_->begin[e];
+    for (const PackedMatrix* m : {&experts[e].gate, &experts[e].up, &experts[e].down}) {
+      if (rows > 0) work.bytes += bytes(*m);
+      work.multiply_adds += rows * values(*m);
+    }
+  }
+  return work;
+}
+
 void MixtureStage::run(Crew& crew, const Chunk& chunk) {
   route(crew, chunk.rows);
   crew.barrier();

@@ -2,6 +2,7 @@
 // (Shazeer et al. 2017; Jiang et al. 2024, arXiv 2401.04088, section 2).
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "tessera/network/linear_stage.h"
@@ -37,6 +38,8 @@ class MixtureStage final : public Stage {
                MixtureScratch* scratch)
       : shape_(shape), in_(in), tiles_(tiles), out_(out), scratch_(scratch) {}
   void run(Crew& crew, const Chunk& chunk) override;
+  std::string operation() const override { return "experts"; }
+  StageWork work(const Chunk& chunk, int64_t keys_read) const override;
 
   PackedMatrix router;
   std::vector<Expert> experts;

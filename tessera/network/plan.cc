@@ -7,6 +7,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tessera/network/floor.h"
 
 namespace tessera {
 namespace {
@@ -390,14 +391,18 @@ void Plan::prepare(const Chunk& chunk) {
 
 namespace {
 
-void run_stages(const std::vector<std::unique_ptr<Stage>>& stages, const Chunk& chunk) {
+void run_stages(const std::vector<std::unique_ptr<Stage>>& stages, const Chunk& chunk,
+                Profile* profile) {
   const auto grain = chunk.rows <= kTileTokens ? Pool::Grain::fine : Pool::Grain::coarse;
   Pool::instance().run(
       [&](int64_t thread, Team& team) {
         Crew crew{thread, team};
+        Profile* const counts = thread == 0 ? profile : nullptr;
         for (const auto& stage : stages) {
+          if (counts) counts->stage_begins(chunk);
           stage->run(crew, chunk);
           crew.barrier();
+          if (counts) counts->stage_ended(*stage, chunk);
         }
       },
       grain);
@@ -405,7 +410,22 @@ void run_stages(const std::vector<std::unique_ptr<Stage>>& stages, const Chunk& 
 
 }  // namespace
 
-void Plan::run_body(const Chunk& chunk) { run_stages(body_, chunk); }
-void Plan::run_head(const Chunk& chunk) { run_stages(head_, chunk); }
+NetworkFloor Plan::floor() const {
+  NetworkFloor floor;
+  floor.bytes_per_second = reading_speed(weights_.packed());
+  const LinearStage* largest = nullptr;
+  for (const auto& stage : body_) {
+    const auto* linear = dynamic_cast<const LinearStage*>(stage.get());
+    const auto size = [](const LinearStage& s) {
+      return s.parts[0].matrix.rows * s.parts[0].matrix.columns;
+    };
+    if (linear && (!largest || size(*linear) > size(*largest))) largest = linear;
+  }
+  if (largest) floor.multiply_adds_per_second = multiplying_speed(*largest);
+  return floor;
+}
+
+void Plan::run_body(const Chunk& chunk) { run_stages(body_, chunk, profile_); }
+void Plan::run_head(const Chunk& chunk) { run_stages(head_, chunk, profile_); }
 
 }  // namespace tessera

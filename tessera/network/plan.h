@@ -13,6 +13,7 @@
 #include "tessera/network/graph.h"
 #include "tessera/network/linear_stage.h"
 #include "tessera/network/mixture_stage.h"
+#include "tessera/network/profile.h"
 #include "tessera/network/row_stage.h"
 #include "tessera/network/weights.h"
 
@@ -29,6 +30,10 @@ class Plan {
   int64_t wanted_rows() const { return wanted_; }
   // Makes tables and scratch reach as far as a chunk needs; call before run().
   void prepare(const Chunk& chunk);
+  // Where the costs of what runs are counted; null: nowhere. Not owned.
+  void count_into(Profile* profile) { profile_ = profile; }
+  // Needs reserve() before it. Takes some 0.1 s.
+  NetworkFloor floor() const;
   // All stages over all rows of the chunk; `wanted` is left to run_head().
   void run_body(const Chunk& chunk);
   // The head over chunk.wanted (at most wanted_rows() of them).
@@ -62,6 +67,7 @@ class Plan {
   std::deque<MixtureScratch> mixture_;
   std::vector<std::unique_ptr<Stage>> body_, head_;
   AttendScratch attend_;
+  Profile* profile_ = nullptr;
   const Rows* hidden_ = nullptr;
   const Rows* logits_ = nullptr;
   int64_t rows_ = 0, wanted_ = 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tessera/network/rope.h"
@@ -47,6 +48,7 @@ class RowStage final : public Stage {
  public:
   explicit RowStage(bool wanted) : wanted_(wanted) {}
   void run(Crew& crew, const Chunk& chunk) override;
+  std::string operation() const override { return "norms, rotations, sums"; }
   bool wanted() const { return wanted_; }
   std::vector<RowOp> ops;
 

@@ -67,10 +67,23 @@ struct Crew {
   int64_t size() const { return team.size(); }
 };
 
+// What a stage cannot but do for a chunk.
+struct StageWork {
+  int64_t bytes = 0;          // weights, keys and values, each read once
+  int64_t multiply_adds = 0;  // of its matrix products
+};
+
 class Stage {
  public:
   virtual ~Stage() = default;
   virtual void run(Crew& crew, const Chunk& chunk) = 0;
+  // What people call it, the same in every layer: for profiles.
+  virtual std::string operation() const = 0;
+  // `keys_read`: what the chunk's counters grew by when the stage ran.
+  virtual StageWork work(const Chunk& chunk, int64_t keys_read) const {
+    static_cast<void>(chunk), static_cast<void>(keys_read);
+    return {};
+  }
   // Hugging Face path of the modules that the stage computes, for profiles, hooks and adapters.
   std::vector<std::string> modules;
 };

@@ -1,11 +1,15 @@
 #include "tessera/network/weights.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tessera/kernels/finite.h"
 
 namespace tessera {
 namespace {
@@ -69,18 +73,32 @@ void Weights::load(const Checkpoint& checkpoint) {
   buffer_ = BigBuffer(bytes);
   for (size_t i = 0; i < entries_.size(); ++i)
     entries_[i].matrix.data = buffer_.data() + offsets[i];
+  // The first group that is not finite, whichever thread meets it: matrix * 2^32 + group.
+  constexpr uint64_t kNone = ~uint64_t{0};
+  std::atomic<uint64_t> spoilt{kNone};
   std::atomic<size_t> next{0};
   Pool::instance().run([&](int64_t, Team&) {
     std::vector<float> scratch;
     for (size_t i; (i = next++) < entries_.size();) {
       const Entry& e = entries_[i];
       for (int64_t g = 0; g < e.matrix.groups(); ++g) {
-        pack(e.parameter, e.matrix.packing, g,
-             buffer_.data() + offsets[i] + g * e.matrix.group_bytes(), scratch);
+        std::byte* group = buffer_.data() + offsets[i] + g * e.matrix.group_bytes();
+        pack(e.parameter, e.matrix.packing, g, group, scratch);
+        if (is_finite_group(e.matrix.packing, e.matrix.columns, group)) continue;
+        const uint64_t here = static_cast<uint64_t>(i) << 32 | static_cast<uint64_t>(g);
+        for (uint64_t first = spoilt; here < first && !spoilt.compare_exchange_weak(first, here);) {
+        }
       }
       checkpoint.release(e.parameter);
     }
   });
+  if (spoilt == kNone) return;
+  const Entry& e = entries_[spoilt >> 32];
+  const auto row = static_cast<int64_t>(spoilt & 0xFFFFFFFF) * kGroupRows;
+  throw Error(e.parameter.tensor,
+              fmt::format("holds a value that is not finite, in rows {} to {}", row,
+                          std::min(row + kGroupRows, e.matrix.rows) - 1),
+              "The file is damaged, or its training diverged.");
 }
 
 const float* Weights::vector(const Parameter& p) {

@@ -2,6 +2,7 @@
 // reads them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,10 @@ class Weights {
   }
   // Vectors (norms, biases) and small tables in fp32, padded with zeros to a multiple of 16.
   const float* vector(const Parameter& p);
+  // All of them, packed, one after the other.
+  std::span<const std::byte> packed() const {
+    return {buffer_.data(), static_cast<size_t>(buffer_.size())};
+  }
   // Bytes that one token reads (matrices; experts counted once each).
   int64_t bytes() const { return buffer_.size(); }
 

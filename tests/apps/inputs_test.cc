@@ -180,6 +180,13 @@ TEST(Bench, GivesTheContractsObjects) {
   for (const char* field :
        {"prefill_tokens_per_s", "decode_tokens_per_s", "weight_bytes", "peak_memory_bytes"})
     EXPECT_GT(model[field], 0) << field;
+  const Json profile =
+      last_object(spawn({"bench", "model", "--json", "--prompt-tokens", "4", "--tokens", "2",
+                         "--rounds", "1", "--profile"}))["profile"];
+  EXPECT_GT(profile["floor"]["bytes_per_second"], 0);
+  EXPECT_EQ(profile["prefill"]["passes"], 1);
+  EXPECT_EQ(profile["decode"]["passes"], 2);
+  EXPECT_GT(profile["decode"]["operations"].size(), 5U);
   const Json tokenizer = last_object(spawn({"bench", "tokenizer", "--json", "--file", "LICENSE"}));
   for (const char* field : {"mb_per_s_first", "mb_per_s", "tokens", "load_seconds"})
     EXPECT_GT(tokenizer[field], 0) << field;
