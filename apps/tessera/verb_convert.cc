@@ -1,4 +1,5 @@
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -12,7 +13,10 @@
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/files/convert_model.h"
+#include "tessera/files/export_gguf.h"
 #include "tessera/files/quantise.h"
+#include "tessera/tokenizer/convert.h"
+#include "tessera/tokenizer/model_tokenizer.h"
 
 namespace tessera::cli {
 namespace {
@@ -25,16 +29,42 @@ struct ConvertOptions {
   std::string output, type = "q8_0";
 };
 
+// The vocabulary of a model of safetensors as GGUF says it; gone with this.
+class Vocabulary {
+ public:
+  Vocabulary(const CommonOptions& common, const ModelFiles& model, const std::string& beside)
+      : path_(beside + ".vocabulary.gguf") {
+    const std::string json =
+        common.tokenizer.empty() ? model.tokenizer_json : resolve_model(common.tokenizer);
+    if (json.empty()) {
+      throw Error(model.path, "has no tokenizer.json, which goes into a GGUF",
+                  "Name one with --tokenizer.");
+    }
+    convert_tokenizer(json, *open_tokenizer(json), path_, 2000);
+    file_.emplace(path_);
+  }
+  ~Vocabulary() { std::remove(path_.c_str()); }
+  Vocabulary(const Vocabulary&) = delete;
+  Vocabulary& operator=(const Vocabulary&) = delete;
+  const GgufFile& file() const { return *file_; }
+
+ private:
+  std::string path_;
+  std::optional<GgufFile> file_;
+};
+
+int64_t stored_bytes(const ModelFiles& model) {
+  int64_t bytes = 0;
+  for (const StoredTensor& t : model.tensors) bytes += static_cast<int64_t>(t.data.size());
+  return bytes;
+}
+
 int convert(const ConvertOptions& o) {
   if (!o.output.ends_with(".gguf")) {
     throw WrongCommand("-o " + o.output, "is no name of a GGUF file", "End it in .gguf.");
   }
   use_threads(o.common);
   const ModelFiles model = open_files(o.common);
-  if (!model.gguf) {
-    throw Error(model.path, "is " + model.format + "; only GGUF files can be converted",
-                "Convert it to GGUF with its own tools first.");
-  }
   std::error_code none;
   if (std::filesystem::equivalent(model.path, o.output, none)) {
     throw Error(o.output, "is the model itself", "Name another file.");
@@ -48,14 +78,16 @@ int convert(const ConvertOptions& o) {
     ProgressOptions shown;
     shown.label = "converting";
     shown.unit = "bytes";
-    shown.total = static_cast<int64_t>(model.gguf->file_bytes());
+    shown.total = model.gguf ? static_cast<int64_t>(model.gguf->file_bytes()) : stored_bytes(model);
     shown.sink = descriptor_sink(STDERR_FILENO);
     bar.emplace(shown);
   }
   options.progress = [&](int64_t bytes) {
     if (bar) bar->advance(bytes);
   };
-  const Retyped done = retype_gguf(*model.gguf, o.output, options);
+  const Retyped done = model.gguf ? retype_gguf(*model.gguf, o.output, options)
+                                  : export_gguf(model, Vocabulary(o.common, model, o.output).file(),
+                                                o.output, options);
   if (bar) bar->finish();
   if (o.common.json) {
     nlohmann::ordered_json out;
@@ -77,12 +109,14 @@ int convert(const ConvertOptions& o) {
 }  // namespace
 
 Verb verb_convert() {
-  return {"convert", "a GGUF model with its matrices in another type", [](CLI::App& app) {
+  return {"convert", "a model as GGUF, with its matrices in another type", [](CLI::App& app) {
             auto o = std::make_shared<ConvertOptions>();
             teach(app,
                   "  tessera convert -m model.gguf -o small.gguf --type q4_1\n"
+                  "  tessera convert -m folder-of-safetensors -o model.gguf --type bf16\n"
                   "Tables of tokens stay in eight bits at least; vectors stay as they are.");
             add_model(app, o->common);
+            add_tokenizer(app, o->common);
             app.add_option("-o,--output", o->output, "the file to write")
                 ->type_name("FILE")
                 ->required();

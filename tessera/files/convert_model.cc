@@ -21,20 +21,6 @@ namespace {
 // Elements that are converted at once: whole rows, some megabytes.
 constexpr int64_t kPortion = int64_t{1} << 20;
 
-// llama.cpp's number for "mostly this type" (general.file_type).
-uint32_t file_type(DType type) {
-  constexpr std::array<std::pair<DType, uint32_t>, 8> numbers = {{{DType::f32, 0},
-                                                                  {DType::f16, 1},
-                                                                  {DType::q4_0, 2},
-                                                                  {DType::q4_1, 3},
-                                                                  {DType::q8_0, 7},
-                                                                  {DType::q5_0, 8},
-                                                                  {DType::q5_1, 9},
-                                                                  {DType::bf16, 32}}};
-  const auto* found = std::ranges::find(numbers, type, &std::pair<DType, uint32_t>::first);
-  return found == numbers.end() ? 0 : found->second;
-}
-
 bool is_table(std::string_view name) {
   return name == "token_embd.weight" || name == "output.weight";
 }
@@ -48,8 +34,8 @@ int64_t elements(const GgufTensor& t) {
   return n;
 }
 
-bool is_matrix(const GgufTensor& t) {
-  return t.shape.size() > 1 && std::ranges::count_if(t.shape, [](int64_t n) { return n > 1; }) > 1;
+bool is_matrix(std::span<const int64_t> shape) {
+  return shape.size() > 1 && std::ranges::count_if(shape, [](int64_t n) { return n > 1; }) > 1;
 }
 
 bool is_number(DType type) {
@@ -57,10 +43,7 @@ bool is_number(DType type) {
 }
 
 DType new_type(const GgufTensor& t, DType asked) {
-  if (!is_matrix(t) || !is_number(t.type) || is_router(t.name)) return t.type;
-  const bool below_eight = layout_of(asked).block_bytes < 32 && layout_of(asked).block_elements > 1;
-  const DType type = is_table(t.name) && below_eight ? DType::q8_0 : asked;
-  return t.shape[0] % layout_of(type).block_elements == 0 ? type : t.type;
+  return written_type(t.name, t.shape, t.type, asked);
 }
 
 struct Sums {
@@ -167,11 +150,35 @@ void compare(const std::string& path, const GgufFile& old, DType type,
 
 }  // namespace
 
+DType written_type(std::string_view name, std::span<const int64_t> shape, DType stored,
+                   DType asked) {
+  if (!is_matrix(shape) || !is_number(stored) || is_router(name)) return stored;
+  const bool below_eight = layout_of(asked).block_bytes < 32 && layout_of(asked).block_elements > 1;
+  const DType type = is_table(name) && below_eight ? DType::q8_0 : asked;
+  return shape[0] % layout_of(type).block_elements == 0 ? type : stored;
+}
+
+uint32_t file_type_number(DType type) {
+  constexpr std::array<std::pair<DType, uint32_t>, 8> numbers = {{{DType::f32, 0},
+                                                                  {DType::f16, 1},
+                                                                  {DType::q4_0, 2},
+                                                                  {DType::q4_1, 3},
+                                                                  {DType::q8_0, 7},
+                                                                  {DType::q5_0, 8},
+                                                                  {DType::q5_1, 9},
+                                                                  {DType::bf16, 32}}};
+  const auto* found = std::ranges::find(numbers, type, &std::pair<DType, uint32_t>::first);
+  return found == numbers.end() ? 0 : found->second;
+}
+
+void expect_written(DType type) {
+  if (can_quantise(type)) return;
+  throw Error("type " + std::string(layout_of(type).name), "is read, but not written",
+              "Take f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0.");
+}
+
 Retyped retype_gguf(const GgufFile& file, const std::string& path, const RetypeOptions& options) {
-  if (!can_quantise(options.type)) {
-    throw Error("type " + std::string(layout_of(options.type).name), "is read, but not written",
-                "Take f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0.");
-  }
+  expect_written(options.type);
   Retyped out;
   GgufWriter writer(path);
   for (const GgufEntry& e : file.entries()) {
@@ -180,7 +187,7 @@ Retyped retype_gguf(const GgufFile& file, const std::string& path, const RetypeO
       writer.copy(e);
     }
   }
-  writer.set("general.file_type", file_type(options.type));
+  writer.set("general.file_type", file_type_number(options.type));
   writer.set("general.quantization_version", uint32_t{2});
   for (const GgufTensor& t : file.tensors()) {
     const DType type = new_type(t, options.type);

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "tessera/files/gguf.h"
 #include "tessera/kernels/types.h"
@@ -21,6 +23,14 @@ struct Retyped {
   uint64_t bytes_before = 0, bytes = 0;
   double error = 0;  // root mean square of what changed in matrices, relative to their values
 };
+
+// The type that a tensor of `shape` (GGUF's order) gets when matrices are asked for as `asked`.
+DType written_type(std::string_view name, std::span<const int64_t> shape, DType stored,
+                   DType asked);
+// llama.cpp's number for "mostly this type" (general.file_type).
+uint32_t file_type_number(DType type);
+// Throws Error for a type that is not written.
+void expect_written(DType type);
 
 // Writes all metadata of `file`, and all tensors: matrices as `type` (round to nearest), vectors
 // routers of experts and what has no whole blocks as they are. The tables of tokens (token_embd,
