@@ -2,31 +2,26 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <numbers>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "tessera/base/error.h"
-#include "tessera/base/pool.h"
 #include "tessera/files/assemble.h"
 #include "tessera/files/description_fields.h"
 #include "tessera/files/gguf_model.h"
 #include "tessera/files/gguf_writer.h"
-#include "tessera/files/quantise.h"
+#include "tessera/files/same_model.h"
 
 namespace tessera {
 namespace {
-
-constexpr int64_t kPortion = int64_t{1} << 20;  // elements that are converted at once
 
 struct Architecture {
   std::string_view family, name;
@@ -204,83 +199,7 @@ void read_rows(const Export& e, int64_t begin, int64_t end, std::span<float> out
   }
 }
 
-struct Sums {
-  double error = 0, size = 0;
-};
-
-void write_tensor(const ModelFiles& model, const Export& e, GgufWriter& writer, Sums& sums) {
-  const int64_t columns = e.source.columns;
-  const int64_t each = std::max<int64_t>(1, kPortion / columns);
-  std::vector<float> values, back;
-  std::vector<std::byte> bytes;
-  for (int64_t first = 0; first < e.source.rows; first += each) {
-    const int64_t rows = std::min(each, e.source.rows - first);
-    values.resize(static_cast<size_t>(rows * columns));
-    back.resize(values.size());
-    bytes.resize(static_cast<size_t>(bytes_of(e.type, rows * columns)));
-    std::atomic<bool> finite{true};
-    Pool::instance().run([&](int64_t thread, Team& team) {
-      const Share s = share_of(rows, thread, team.size());
-      if (s.begin >= s.end) return;
-      const auto part = std::span(values).subspan(static_cast<size_t>(s.begin * columns),
-                                                  static_cast<size_t>((s.end - s.begin) * columns));
-      const auto begin = static_cast<size_t>(bytes_of(e.type, s.begin * columns));
-      const auto out = std::span(bytes).subspan(
-          begin, static_cast<size_t>(bytes_of(e.type, s.end * columns)) - begin);
-      const auto again =
-          std::span(back).subspan(static_cast<size_t>(s.begin * columns), part.size());
-      read_rows(e, first + s.begin, first + s.end, part);
-      const auto sound = [](std::span<const float> all) {
-        return std::ranges::all_of(all, [](float x) { return std::isfinite(x); });
-      };
-      if (sound(part)) {
-        quantise(e.type, part, out);
-        dequantise(e.type, out, again);
-        if (sound(again)) return;
-      }
-      finite = false;
-    });
-    if (!finite) {
-      throw Error(model.path + ": " + e.source.tensor,
-                  fmt::format("holds a value, in rows {} to {}, that is not finite as {}", first,
-                              first + rows - 1, std::string(layout_of(e.type).name)),
-                  "These weights are damaged, or need a type with more range: bf16 or f32.");
-    }
-    for (size_t i = 0; i < values.size(); ++i) {
-      const double off = static_cast<double>(values[i]) - back[i];
-      sums.error += off * off;
-      sums.size += static_cast<double>(values[i]) * values[i];
-    }
-    writer.write(bytes);
-  }
-  model.checkpoint->release(e.source);
-}
-
 bool same(double a, double b) { return static_cast<float>(a) == static_cast<float>(b); }
-
-// Every field but the family by its name, numbers as the metadata keep them.
-std::vector<std::pair<std::string, std::string>> fields(const ModelDescription& d) {
-  std::vector<std::pair<std::string, std::string>> out;
-  visit_fields(d, [&](std::string_view name, const auto& field) {
-    using Field = std::decay_t<decltype(field)>;
-    std::string text;
-    if constexpr (std::is_enum_v<Field>) {
-      text = spelling(field);
-    } else if constexpr (std::is_same_v<Field, double>) {
-      text = fmt::format("{}", static_cast<float>(field));
-    } else {
-      text = fmt::format("{}", field);
-    }
-    if (name != "family") out.emplace_back(name, std::move(text));
-  });
-  for (size_t i = 0; i < d.layer.size(); ++i) {
-    const LayerDescription& l = d.layer[i];
-    out.emplace_back(fmt::format("layer {}", i),
-                     fmt::format("{} {} {} {}", l.rotary, static_cast<float>(l.rope_theta),
-                                 l.rope_scaled, l.window));
-  }
-  return out;
-}
 
 // Whether `back` holds the factors that llama3 scaling of `d` comes back as.
 bool holds_factors(const ModelDescription& d, const RopeScaling& back) {
@@ -288,57 +207,27 @@ bool holds_factors(const ModelDescription& d, const RopeScaling& back) {
                             [](double x, float y) { return same(x, static_cast<double>(y)); });
 }
 
-// The first field in which the two networks differ; "" for none.
+// As differing_field, but llama3 scaling may come back as one factor a frequency.
 std::string lost_field(ModelDescription source, ModelDescription back) {
-  RopeScaling& scaling = source.rope_scaling;
-  if (scaling.kind == ScalingKind::llama3) {
-    if (!holds_factors(source, back.rope_scaling)) return "rope_scaling";
-    scaling = back.rope_scaling = {};
+  if (source.rope_scaling.kind == ScalingKind::llama3) {
+    if (!holds_factors(source, back.rope_scaling)) return "rope_scaling of llama3";
+    source.rope_scaling = back.rope_scaling = {};
   }
-  // Without scaling there is nothing that the original context could change.
-  if (scaling.kind == ScalingKind::none && back.rope_scaling.kind == ScalingKind::none) {
-    scaling = back.rope_scaling = {};
-  }
-  const auto want = fields(source), got = fields(back);
-  for (size_t i = 0; i < want.size(); ++i) {
-    if (i >= got.size() || want[i] != got[i]) {
-      return fmt::format("{} of {}", want[i].first, want[i].second);
-    }
-  }
-  return "";
+  return differing_field(source, back);
 }
 
 // Opens what was written and compares it with its source.
 void compare(const std::string& path, const ModelFiles& model, const std::vector<Export>& exports) {
-  const auto file = std::make_shared<const GgufFile>(path);
-  const GgufModel fresh = open_gguf_model(file, {});
-  if (const std::string lost = lost_field(without_idle_windows(model), fresh.description);
-      !lost.empty()) {
+  const GgufModel fresh = open_gguf_model(std::make_shared<const GgufFile>(path), {});
+  const std::string lost = lost_field(without_idle_windows(model), fresh.description);
+  if (!lost.empty()) {
     throw Error(model.path, fmt::format("has a {}, which GGUF's metadata cannot say", lost),
                 "Keep it as safetensors.");
   }
-  std::vector<float> want, got;
-  std::vector<std::byte> bytes;
-  for (const Export& e : exports) {
-    const Parameter p =
-        e.is_bias ? fresh.checkpoint->bias(e.place) : fresh.checkpoint->weight(e.place);
-    const auto columns = static_cast<size_t>(e.source.columns);
-    want.resize(columns);
-    got.resize(columns);
-    bytes.resize(static_cast<size_t>(bytes_of(e.type, e.source.columns)));
-    const int64_t step = std::max<int64_t>(1, e.source.rows / 64);
-    bool equal = p.rows == e.source.rows && p.columns == e.source.columns;
-    for (int64_t r = 0; equal && r < e.source.rows; r += step) {
-      read_row(e.source, r, want);
-      quantise(e.type, want, bytes);
-      dequantise(e.type, bytes, want);
-      read_row(p, r, got);
-      equal = want == got;
-    }
-    if (!equal) {
-      throw Error(path, "reads back otherwise than it was written: " + e.name, "Check the disk.");
-    }
-  }
+  std::vector<WrittenParameter> written;
+  written.reserve(exports.size());
+  for (const Export& e : exports) written.push_back({e.name, e.place, e.is_bias, e.type, e.source});
+  compare_rows(path, *fresh.checkpoint, written);
 }
 
 }  // namespace
@@ -358,7 +247,7 @@ Retyped export_gguf(const ModelFiles& model, const GgufFile& vocabulary, const s
   }
   const std::vector<Export> exports = exports_of(model, a, options.type);
   Retyped out;
-  Sums sums;
+  RoundingSums sums;
   const std::string unchecked = path + ".unchecked";
   {
     GgufWriter writer(unchecked);
@@ -379,7 +268,11 @@ Retyped export_gguf(const ModelFiles& model, const GgufFile& vocabulary, const s
     }
     if (!factors.empty()) writer.write(std::as_bytes(std::span(factors)));
     for (const Export& e : exports) {
-      write_tensor(model, e, writer, sums);
+      write_rows(
+          model.path + ": " + e.source.tensor, e.type, e.source.rows, e.source.columns,
+          [&](int64_t begin, int64_t end, std::span<float> to) { read_rows(e, begin, end, to); },
+          [&](std::span<const std::byte> bytes) { writer.write(bytes); }, sums);
+      model.checkpoint->release(e.source);
       if (options.progress) {
         options.progress(bytes_of(e.source.type, e.source.rows * e.source.columns));
       }
