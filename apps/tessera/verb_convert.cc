@@ -13,6 +13,7 @@
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/files/convert_model.h"
+#include "tessera/files/export_folder.h"
 #include "tessera/files/export_gguf.h"
 #include "tessera/files/quantise.h"
 #include "tessera/tokenizer/convert.h"
@@ -26,32 +27,49 @@ constexpr std::array kTypes = {DType::f32,  DType::f16,  DType::bf16, DType::q8_
 
 struct ConvertOptions {
   CommonOptions common;
-  std::string output, type = "q8_0";
+  std::string output, type;  // "": q8_0 in a GGUF, bf16 in a folder
 };
 
-// The vocabulary of a model of safetensors as GGUF says it; gone with this.
+// The model's vocabulary in the other format, in a file that is made when it is asked for and gone
+// with this.
 class Vocabulary {
  public:
-  Vocabulary(const CommonOptions& common, const ModelFiles& model, const std::string& beside)
-      : path_(beside + ".vocabulary.gguf") {
-    const std::string json =
-        common.tokenizer.empty() ? model.tokenizer_json : resolve_model(common.tokenizer);
-    if (json.empty()) {
-      throw Error(model.path, "has no tokenizer.json, which goes into a GGUF",
-                  "Name one with --tokenizer.");
-    }
-    convert_tokenizer(json, *open_tokenizer(json), path_, 2000);
-    file_.emplace(path_);
+  // `end` names the format: ".gguf" or ".json".
+  Vocabulary(const ConvertOptions& o, const ModelFiles& model, const char* end)
+      : o_(o), model_(model), path_(o.output) {
+    while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
+    path_ += std::string(".vocabulary") + end;
   }
   ~Vocabulary() { std::remove(path_.c_str()); }
   Vocabulary(const Vocabulary&) = delete;
   Vocabulary& operator=(const Vocabulary&) = delete;
-  const GgufFile& file() const { return *file_; }
+
+  std::string operator()() const {
+    const std::string own = model_.gguf ? model_.path : model_.tokenizer_json;
+    const std::string& named = o_.common.tokenizer;
+    const std::string from = named.empty() ? own : resolve_model(named);
+    if (from.empty()) {
+      throw Error(model_.path, "has no tokenizer.json", "Name one with --tokenizer.");
+    }
+    convert_tokenizer(from, *open_tokenizer(from), path_, 2000);
+    return path_;
+  }
 
  private:
+  const ConvertOptions& o_;
+  const ModelFiles& model_;
   std::string path_;
-  std::optional<GgufFile> file_;
 };
+
+Retyped convert_model(const ConvertOptions& o, const ModelFiles& model,
+                      const RetypeOptions& options) {
+  const bool gguf = o.output.ends_with(".gguf");
+  if (gguf && model.gguf) return retype_gguf(*model.gguf, o.output, options);
+  const Vocabulary vocabulary(o, model, gguf ? ".gguf" : ".json");
+  const auto made = [&] { return vocabulary(); };
+  return gguf ? export_gguf(model, made, o.output, options)
+              : export_folder(model, made, o.output, options);
+}
 
 int64_t stored_bytes(const ModelFiles& model) {
   int64_t bytes = 0;
@@ -60,9 +78,6 @@ int64_t stored_bytes(const ModelFiles& model) {
 }
 
 int convert(const ConvertOptions& o) {
-  if (!o.output.ends_with(".gguf")) {
-    throw WrongCommand("-o " + o.output, "is no name of a GGUF file", "End it in .gguf.");
-  }
   use_threads(o.common);
   const ModelFiles model = open_files(o.common);
   std::error_code none;
@@ -70,6 +85,7 @@ int convert(const ConvertOptions& o) {
     throw Error(o.output, "is the model itself", "Name another file.");
   }
   RetypeOptions options;
+  if (!o.output.ends_with(".gguf")) options.type = DType::bf16;
   for (const DType t : kTypes) {
     if (layout_of(t).name == o.type) options.type = t;
   }
@@ -85,9 +101,7 @@ int convert(const ConvertOptions& o) {
   options.progress = [&](int64_t bytes) {
     if (bar) bar->advance(bytes);
   };
-  const Retyped done = model.gguf ? retype_gguf(*model.gguf, o.output, options)
-                                  : export_gguf(model, Vocabulary(o.common, model, o.output).file(),
-                                                o.output, options);
+  const Retyped done = convert_model(o, model, options);
   if (bar) bar->finish();
   if (o.common.json) {
     nlohmann::ordered_json out;
@@ -109,22 +123,25 @@ int convert(const ConvertOptions& o) {
 }  // namespace
 
 Verb verb_convert() {
-  return {"convert", "a model as GGUF, with its matrices in another type", [](CLI::App& app) {
+  return {"convert", "a model as GGUF or safetensors, with its matrices in another type",
+          [](CLI::App& app) {
             auto o = std::make_shared<ConvertOptions>();
             teach(app,
                   "  tessera convert -m model.gguf -o small.gguf --type q4_1\n"
                   "  tessera convert -m folder-of-safetensors -o model.gguf --type bf16\n"
+                  "  tessera convert -m model.gguf -o folder --type f16\n"
                   "Tables of tokens stay in eight bits at least; vectors stay as they are.");
             add_model(app, o->common);
             add_tokenizer(app, o->common);
-            app.add_option("-o,--output", o->output, "the file to write")
-                ->type_name("FILE")
+            app.add_option("-o,--output", o->output, "what to write: a file .gguf, or a folder")
+                ->type_name("PATH")
                 ->required();
             std::vector<std::string> names;
             names.reserve(kTypes.size());
             for (const DType t : kTypes) names.emplace_back(layout_of(t).name);
-            app.add_option("--type", o->type,
-                           "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 [q8_0]")
+            app.add_option(
+                   "--type", o->type,
+                   "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 [q8_0; of a folder bf16]")
                 ->type_name("TYPE")
                 ->check(CLI::IsMember(names));
             add_threads(app, o->common);

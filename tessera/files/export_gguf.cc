@@ -232,11 +232,12 @@ void compare(const std::string& path, const ModelFiles& model, const std::vector
 
 }  // namespace
 
-Retyped export_gguf(const ModelFiles& model, const GgufFile& vocabulary, const std::string& path,
-                    const RetypeOptions& options) {
+Retyped export_gguf(const ModelFiles& model, const std::function<std::string()>& vocabulary_file,
+                    const std::string& path, const RetypeOptions& options) {
   expect_written(options.type);
   const Architecture& a = architecture_of(model);
   const ModelDescription d = without_idle_windows(model);
+  const GgufFile vocabulary(vocabulary_file());
   const auto tokens = vocabulary.find("tokenizer.ggml.tokens");
   const auto* list = tokens ? std::get_if<GgufArray>(&*tokens) : nullptr;
   if (!list || static_cast<int64_t>(list->count) != d.vocabulary) {

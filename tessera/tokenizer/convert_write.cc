@@ -125,7 +125,10 @@ void write_json(const PortableTokenizer& t, const std::string& path) {
                      {"trim_offsets", true},
                      {"use_regex", false}});
     json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", steps}};
-    json["decoder"] = {{"type", "ByteLevel"}};
+    json["decoder"] = {{"type", "ByteLevel"},
+                       {"add_prefix_space", false},
+                       {"trim_offsets", true},
+                       {"use_regex", false}};
   } else {
     const Json space = {{"String", " "}}, mark = {{"String", kMark}};
     Json steps = Json::array();

@@ -36,14 +36,14 @@ ModelDescription of_family(const std::string& family) {
 }
 
 // As many tokens as the tiny table has rows.
-GgufFile vocabulary(const std::string& path, size_t tokens = 96) {
+std::function<std::string()> vocabulary(const std::string& path, size_t tokens = 96) {
   GgufWriter writer(path);
   const std::vector<std::string_view> names(tokens, "a");
   writer.set("tokenizer.ggml.tokens", names);
   writer.set("tokenizer.ggml.model", "gpt2");
   writer.set("general.name", "of the vocabulary");
   writer.finish();
-  return GgufFile(path);
+  return [path] { return path; };
 }
 
 ModelFiles opened(const ModelFiles& source, const std::string& path) {
@@ -69,7 +69,7 @@ void expect_says(const std::string& said, const std::string& part) {
 
 TEST(ExportGguf, GivesTheSameNetwork) {
   const TemporaryFolder folder;
-  const GgufFile tokens = vocabulary(folder / "vocabulary.gguf");
+  const auto tokens = vocabulary(folder / "vocabulary.gguf");
   std::vector<ModelDescription> cases = {of_family("llama"), of_family("mistral"),
                                          of_family("qwen2"), of_family("qwen3")};
   cases[3].query_key_norm = true;
@@ -128,10 +128,10 @@ TEST(ExportGguf, MatricesGetTheTypeThatIsAsked) {
 
 TEST(ExportGguf, WhatCannotBeSaidIsRefusedAndLeavesTheOldFile) {
   const TemporaryFolder folder;
-  const GgufFile tokens = vocabulary(folder / "vocabulary.gguf");
+  const auto tokens = vocabulary(folder / "vocabulary.gguf");
   const std::string path = folder / "model.gguf";
   std::ofstream(path) << "old";
-  const auto refused = [&](const ModelDescription& d, const GgufFile& of) {
+  const auto refused = [&](const ModelDescription& d, const std::function<std::string()>& of) {
     return refusal([&] { export_gguf(tiny_model(d, 21), of, path, {.type = DType::f32}); });
   };
   expect_says(refused(of_family("tiny"), tokens), "family tiny");

@@ -14,7 +14,8 @@ import transformers
 import probes
 import tiny_models
 from test_llama_cpp import ask
-from test_models import SMOLLM2
+from test_models import PROMPTS as PROMPTS_OF_PEOPLE
+from test_models import SMOLLM2, prompt_ids
 
 # llama.cpp keeps keys and values in 16 bits; nothing else of it is coarser than fp32.
 MARGIN = 0.02
@@ -62,6 +63,21 @@ def test_continues_as_transformers_does(name, vocabulary, tmp_path):
             # No id: llama.cpp ends a text without saying by which token.
             if answer:
                 assert want[answer[0]] > want.max() - MARGIN
+
+
+def test_a_gguf_becomes_what_transformers_opens(vocabulary, tmp_path):
+    folder = tmp_path / "folder"
+    subprocess.run([probes.BINARY, "convert", "-m", SMOLLM2, "-o", folder, "--type", "f32"], check=True)
+    tokens = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = prompt_ids(PROMPTS_OF_PEOPLE[0])
+    assert tokens.apply_chat_template([{"role": "user", "content": PROMPTS_OF_PEOPLE[0]}],
+                                      add_generation_prompt=True, return_dict=False) == ids
+    with probes.Logits(SMOLLM2) as ours, torch.no_grad():
+        want = model(torch.tensor([ids])).logits[0, -1]
+        assert (torch.tensor(ours(ids)[-1]) - want).abs().max() < 0.2
+    answer = model.generate(torch.tensor([ids]), max_new_tokens=8, do_sample=False)[0][len(ids):]
+    assert "Paris" in tokens.decode(answer)
 
 
 @pytest.mark.parametrize("name, lost", [("gemma", "family"), ("gpt2", "family"), ("mixtral", "experts"),
