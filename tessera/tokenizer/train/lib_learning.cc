@@ -213,7 +213,9 @@ void LibLearning::move(int32_t id, bool up) {
 void LibLearning::pass_probation() {
   const auto gone = [&](int32_t id) {
     Unit& u = unit(id);
-    if (u.life == 0 || --u.life > 0) return false;
+    if (u.life == 0) return false;
+    --u.life;
+    if (u.life > 0) return false;
     forget(id);
     return true;
   };
@@ -254,6 +256,7 @@ std::vector<std::u32string> LibLearning::lexicon() const {
 
 std::vector<std::pair<std::u32string, bool>> LibLearning::judgements() const {
   std::vector<std::pair<std::u32string, bool>> out;
+  out.reserve(judgements_.size());
   for (const Judgement& j : judgements_) {
     out.emplace_back(units_[static_cast<size_t>(j.unit)].text, j.up);
   }
