@@ -1,3 +1,4 @@
+#include <cmath>
 #include <optional>
 
 #include <CLI/CLI.hpp>
@@ -47,9 +48,12 @@ int64_t bytes_of(const std::string& text) {
 void report(const TrainedTokenizer& made, const TrainOptions& options) {
   for (const std::string& note : made.notes) tell("tessera tokenizer train: " + note);
   if (options.common.json) {
+    auto figures = nlohmann::ordered_json::object();
+    for (const TrainingFigure& figure : made.figures) figures[figure.name] = figure.value;
     const nlohmann::ordered_json json = {{"output", options.output},  {"tokens", made.tokens},
                                          {"bytes", made.bytes},       {"words", made.words},
-                                         {"distinct", made.distinct}, {"notes", made.notes}};
+                                         {"distinct", made.distinct}, {"figures", figures},
+                                         {"notes", made.notes}};
     put(json.dump() + "\n");
     return;
   }
@@ -60,6 +64,9 @@ void report(const TrainedTokenizer& made, const TrainOptions& options) {
                     grouped(made.distinct)));
   }
   put("\n");
+  for (const TrainingFigure& figure : made.figures) {
+    put(fmt::format("  {}: {}\n", figure.meaning, grouped(std::llround(figure.value))));
+  }
 }
 
 int train(TrainOptions options) {

@@ -319,21 +319,24 @@ class Reader {
   void read_word_piece() {
     model_.only(
         {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
-    refuse_byte_level();
     WordPieceOptions options;
+    options.reading = reading_;
     auto unknown = unknown_token();
     if (!unknown) model_.refuse("\"unk_token\" is missing");
     options.unknown = *unknown;
     int64_t most = model_.integer("max_input_chars_per_word", 100);
-    if (most < 0 || most > 10000) {
-      model_.require("max_input_chars_per_word").refuse("is outside 0 to 10,000");
-    }
+    if (most < 0) model_.require("max_input_chars_per_word").refuse("is below 0");
     options.max_input_chars_per_word = static_cast<size_t>(most);
     const std::string prefix = model_.text("continuing_subword_prefix", "##");
-    PieceTable first, next;
+    PieceTable first = model_pieces(), next;
     for (const Entry& e : entries_) {
-      first.insert(e.piece, e.id);
-      if (e.piece.starts_with(prefix)) next.insert(e.piece.substr(prefix.size()), e.id);
+      if (!e.piece.starts_with(prefix)) continue;
+      const std::string_view rest = e.piece.substr(prefix.size());
+      if (reading_ == Reading::utf8) {
+        next.insert(rest, e.id);
+      } else if (std::string bytes; in_byte_alphabet(rest, bytes)) {
+        next.insert(bytes, e.id);
+      }
     }
     parts_.model =
         word_piece_model(std::move(first), std::move(next), std::move(control_), options);

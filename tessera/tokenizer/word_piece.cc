@@ -32,11 +32,18 @@ class WordPieceModel : public Model {
  private:
   // Counted no further than the limit.
   size_t units(std::string_view piece) const {
+    if (options_.reading == Reading::byte_level) return piece.size();
     size_t count = 0;
     for (size_t i = 0; i < piece.size() && count <= options_.max_input_chars_per_word; ++count) {
       i += unit_at(piece, i).length;
     }
     return count;
+  }
+
+  // Whether a token may not end at byte `end`: it is inside a character.
+  bool inside(std::string_view piece, size_t end) const {
+    return options_.reading == Reading::utf8 && end < piece.size() &&
+           (static_cast<unsigned char>(piece[end]) & 0xC0) == 0x80;
   }
 
   bool tile(std::string_view piece, bool allow_control, std::vector<ModelToken>& out) const {
@@ -45,8 +52,7 @@ class WordPieceModel : public Model {
       size_t end = std::min(piece.size(), begin + table.longest());
       TokenId id = -1;
       for (; end > begin; --end) {
-        if (!table.has_length(end - begin)) continue;
-        if (end < piece.size() && (static_cast<unsigned char>(piece[end]) & 0xC0) == 0x80) continue;
+        if (!table.has_length(end - begin) || inside(piece, end)) continue;
         id = table.find(piece.substr(begin, end - begin));
         bool forbidden = id >= 0 && !allow_control && static_cast<size_t>(id) < control_.size() &&
                          control_[static_cast<size_t>(id)];

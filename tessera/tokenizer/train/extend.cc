@@ -11,6 +11,7 @@
 #include "tessera/base/progress.h"
 #include "tessera/tokenizer/json_value.h"
 #include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/train/ordered_json.h"
 #include "tessera/tokenizer/train/pair_merger.h"
 #include "tessera/tokenizer/train/word_counts.h"
 
@@ -19,39 +20,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The same value; nlohmann's own reader looks through all members for each one of an ordered
-// object.
-Json json_of(simdjson::dom::element element) {
-  using Type = simdjson::dom::element_type;
-  switch (element.type()) {
-    case Type::OBJECT: {
-      Json out = Json::object();
-      for (auto [key, value] : simdjson::dom::object(element)) {
-        out.get_ref<Json::object_t&>().emplace_back(std::string(key), json_of(value));
-      }
-      return out;
-    }
-    case Type::ARRAY: {
-      Json out = Json::array();
-      for (simdjson::dom::element item : simdjson::dom::array(element))
-        out.push_back(json_of(item));
-      return out;
-    }
-    case Type::STRING:
-      return std::string(std::string_view(element));
-    case Type::INT64:
-      return int64_t(element);
-    case Type::UINT64:
-      return uint64_t(element);
-    case Type::DOUBLE:
-      return double(element);
-    case Type::BOOL:
-      return bool(element);
-    default:
-      return nullptr;
-  }
-}
-
 // A tokenizer.json that is both read as it stands and understood.
 class BaseFile {
  public:
@@ -59,7 +27,7 @@ class BaseFile {
     const MappedFile file(path);
     tokenizer_ = parse_tokenizer_json(file.text(), path);
     simdjson::dom::parser parser;
-    json_ = json_of(parse_json(parser, file.text(), path));
+    json_ = ordered_json_of(parse_json(parser, file.text(), path));
     const Json& model = json_["model"];
     const std::string type = model.value("type", "BPE");
     if (type != "BPE" || !model.contains("merges")) {

@@ -25,12 +25,19 @@ struct TrainingRequest {
   std::function<void(std::string_view)> progress;  // takes what a terminal should show; null: quiet
 };
 
+// What a trainer measured of its own work.
+struct TrainingFigure {
+  std::string name, meaning;  // for machines; for people
+  double value;
+};
+
 struct TrainedTokenizer {
   std::string json;    // the whole tokenizer.json; a pure function of texts and options
   int64_t tokens = 0;  // of its vocabulary
   int64_t bytes = 0;   // that were read
   int64_t words = 0, distinct = 0;  // pre-tokens and different ones; 0 for trainers without words
-  std::vector<std::string> notes;   // what the person should know, one line each
+  std::vector<TrainingFigure> figures;
+  std::vector<std::string> notes;  // what the person should know, one line each
 };
 
 class Trainer {
