@@ -38,6 +38,9 @@ class AttendStage final : public Stage {
   AttendStage(AttendShape shape, const Rows* q, Rows* out, AttendScratch* scratch)
       : shape_(std::move(shape)), q_(q), out_(out), scratch_(scratch) {}
   void run(Crew& crew, const Chunk& chunk) override;
+  int64_t layer() const { return shape_.layer; }
+  // What a segment's rows look like to this layer.
+  LayerView view_of(const Chunk& chunk, const ChunkSegment& s) const;
 
  private:
   void attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
@@ -48,7 +51,6 @@ class AttendStage final : public Stage {
                      int64_t row, int64_t head, int64_t heads);
   void attend_split(Crew& crew, const Chunk& chunk);
   void observe(Crew& crew, const Chunk& chunk);
-  LayerView view_of(const Chunk& chunk, const ChunkSegment& s) const;
   void collect_runs(const Chunk& chunk, const ChunkSegment& s, int64_t kv_head, int64_t row,
                     std::vector<Run>& runs) const;
   int64_t first_seen(const ChunkSegment& s, int64_t entry) const;
