@@ -12,7 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ALLOWED = {"apps/tessera/answer.cc": {"sample"}}  # --temp, --top-p, .. are short for --decode sample:..
-COMMON_WORDS = {"none", "block"}
+COMMON_WORDS = {"none", "block", "random", "truncate"}
 SYSTEMS = "tessera/base/systems.cc"  # the table of systems, some of which lend a guest their name
 
 

@@ -25,6 +25,7 @@ struct RunOptions {
   std::optional<uint64_t> seed;
   std::vector<std::string> stop, template_arguments;
   std::vector<std::string> with;  // ROLE=REF
+  std::string file, read;         // a document, and how it is read; "": none
   std::string cache;              // file of a past; "": none
   std::string jsonl;              // file of requests; "": none
   int64_t batch = 8;              // of them at once

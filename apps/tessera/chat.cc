@@ -28,6 +28,24 @@ std::pair<std::string, Value> argument(const std::string& text) {
   }
 }
 
+// Which tokens are bytes begin .. end - 1 of `after`: each that holds one of them.
+Frame frame_of(std::string before, Encoding before_tokens, std::string after, Encoding after_tokens,
+               size_t begin, size_t end) {
+  Frame out;
+  const auto first = std::ranges::find_if(
+      after_tokens.spans, [&](const ByteSpan& s) { return s.end > static_cast<int64_t>(begin); });
+  const auto last = std::find_if(first, after_tokens.spans.end(), [&](const ByteSpan& s) {
+    return s.begin >= static_cast<int64_t>(end);
+  });
+  out.question_begin = first - after_tokens.spans.begin();
+  out.question_end = last - after_tokens.spans.begin();
+  out.before = std::move(before);
+  out.after = std::move(after);
+  out.before_ids = std::move(before_tokens.ids);
+  out.after_ids = std::move(after_tokens.ids);
+  return out;
+}
+
 }  // namespace
 
 Conversation::Conversation(const Session& session, const std::vector<std::string>& arguments,
@@ -47,10 +65,11 @@ void Conversation::truncate(size_t count) {
     messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(count), messages_.end());
 }
 
-Prompt Conversation::prompt() const {
+MarkedText Conversation::rendered(
+    const std::vector<std::pair<std::string, std::string>>& said) const {
   std::vector<Value> messages;
-  messages.reserve(messages_.size());
-  for (const auto& [role, text] : messages_) {
+  messages.reserve(said.size());
+  for (const auto& [role, text] : said) {
     messages.push_back(Value::map({{Value::string("role"), Value::string(role)},
                                    {Value::string("content"), Value::string(text, true)}}));
   }
@@ -59,10 +78,13 @@ Prompt Conversation::prompt() const {
   chat.arguments = arguments_;
   chat.bos_token = session_.files.bos_token;
   chat.eos_token = session_.files.eos_token;
-  const MarkedText rendered = render_chat(template_, chat);
+  return render_chat(template_, chat);
+}
+
+Encoding Conversation::encoded(const MarkedText& text) const {
   std::vector<ByteSpan> content;
-  content.reserve(rendered.content.size());
-  for (const TextRange& r : rendered.content) {
+  content.reserve(text.content.size());
+  for (const TextRange& r : text.content) {
     content.push_back({static_cast<int64_t>(r.begin), static_cast<int64_t>(r.end)});
   }
   EncodeOptions options;
@@ -70,7 +92,48 @@ Prompt Conversation::prompt() const {
   options.special_in_text = true;
   options.origin = TokenOrigin::template_text;
   if (!special_in_text_) options.content = content;
-  return {rendered.bytes, session_.tokenizer->encode(rendered.bytes, options).ids};
+  return session_.tokenizer->encode(text.bytes, options);
+}
+
+Prompt Conversation::prompt() const {
+  const MarkedText text = rendered(messages_);
+  return {text.bytes, encoded(text).ids};
+}
+
+Frame Conversation::frame(const std::string& question) const {
+  // One letter stands for what is left open: a template may drop white space at a message's ends.
+  constexpr std::string_view open = "X", between = "\n\n";
+  auto said = messages_;
+  said.emplace_back("user", std::string(open).append(between).append(question));
+  const MarkedText text = rendered(said);
+  size_t at = std::string::npos;
+  for (const TextRange& r : text.content) {
+    const size_t place = text.bytes.rfind(said.back().second, r.end - said.back().second.size());
+    if (r.end - r.begin >= said.back().second.size() && place != std::string::npos &&
+        place >= r.begin) {
+      at = place;
+    }
+  }
+  if (at == std::string::npos) {
+    throw Error(session_.files.path, "its chat template changes what it is given",
+                "Use --raw to put the question behind the document as it is.");
+  }
+  const MarkedText before = text.slice(0, at),
+                   after = text.slice(at + open.size(), text.bytes.size());
+  return frame_of(before.bytes, encoded(before), after.bytes, encoded(after), between.size(),
+                  between.size() + question.size());
+}
+
+Frame raw_frame(const Session& session, const std::string& question, bool special_in_text) {
+  EncodeOptions options;
+  options.add_template = false;
+  options.special_in_text = special_in_text;
+  Encoding before;
+  if (const auto bos = session.tokenizer->bos(); bos && session.tokenizer->adds_bos()) {
+    before.ids.push_back(*bos);
+  }
+  const std::string after = "\n\n" + question;
+  return frame_of("", before, after, session.tokenizer->encode(after, options), 2, after.size());
 }
 
 Prompt raw_prompt(const Session& session, const std::string& text, bool special_in_text) {

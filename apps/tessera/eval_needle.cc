@@ -87,13 +87,15 @@ std::vector<std::string> policies_of(const NeedleSweep& o) {
 }
 
 Json json_of(const Item& item, const std::string& task) {
-  return {{"task", task},
-          {"length", item.length},
-          {"depth", item.needle.depth},
-          {"index", item.index},
-          {"text", item.needle.text},
-          {"question", item.needle.question},
-          {"answer", item.needle.answer}};
+  Json out = {{"task", task},
+              {"length", item.length},
+              {"depth", item.needle.depth},
+              {"index", item.index},
+              {"text", item.needle.text},
+              {"question", item.needle.question},
+              {"answer", item.needle.answer}};
+  if (!item.needle.answers.empty()) out["answers"] = item.needle.answers;
+  return out;
 }
 
 std::vector<Item> read_items(const std::string& path) {
@@ -111,6 +113,7 @@ std::vector<Item> read_items(const std::string& path) {
       item.needle.text = j.at("text").get<std::string>();
       item.needle.question = j.at("question").get<std::string>();
       item.needle.answer = j.at("answer").get<std::string>();
+      if (j.contains("answers")) j.at("answers").get_to(item.needle.answers);
       if (item.needle.question.empty() || item.needle.answer.empty()) {
         throw Error(fmt::format("{}:{}", path, at), "the question or the answer is empty");
       }
@@ -130,6 +133,11 @@ class Sweep {
     o_.needle.unit = o_.threads.unit = unit_of(o.unit);
     o_.threads.seed = o.needle.seed;
     o_.threads.direction = direction_of(o.direction);
+    o_.threads.clustered = o.placement == "clustered";
+    if (o.max_tokens == 0) {
+      // A value in a list takes its own tokens, quotes and a comma.
+      o_.max_tokens = 24 + (o_.threads.list() ? 16 * o_.threads.count : 0);
+    }
     check();
     session_ = open_session(o.common, "full");
     chat_.emplace(session_, std::vector<std::string>{}, false);
@@ -160,6 +168,11 @@ class Sweep {
                            "Give numbers from 0 to 100.");
       }
     }
+    if (o_.threads.steps > 1 && (o_.threads.marked || o_.threads.clustered)) {
+      throw WrongCommand(o_.threads.marked ? "--marked" : "--placement clustered",
+                         fmt::format("is for single pairs, not for {} steps", o_.threads.steps),
+                         "Give --steps 1.");
+    }
     if (!o_.make.empty() && !o_.items.empty()) {
       throw WrongCommand("--make", "makes items, --items reads them", "Give one of the two.");
     }
@@ -175,6 +188,10 @@ class Sweep {
     std::vector<std::string> haystack;
     if (o_.threaded) {
       haystack_name_ = fmt::format("pairs, {} steps, {}", o_.threads.steps, o_.direction);
+      if (o_.threads.list()) {
+        haystack_name_ += fmt::format(", {} {}, {}", o_.threads.count,
+                                      o_.threads.marked ? "marked" : "threads", o_.placement);
+      }
     } else if (o_.haystack.empty()) {
       haystack = made_up_sentences(o_.needle.seed, kMadeUp);
       haystack_name_ = "made up";
@@ -299,6 +316,13 @@ class Sweep {
               {"right", holds_answer(g.best.text, item.needle.answer)},
               {"prompt_tokens", g.prompt_tokens},
               {"seconds", std::chrono::duration<double>(Clock::now() - start).count()}};
+    if (!item.needle.answers.empty()) {
+      const ListScore s = score_list(g.best.text, item.needle.answers, !o_.threads.marked);
+      j["right"] = s.share == 1;
+      j["share"] = s.share;
+      j["precision"] = s.precision;
+      j["parsed"] = s.parsed;
+    }
     j["context"] = context_report(policy, g.past->counters());
     results_.push_back(j);
     if (file_.is_open()) {
@@ -308,7 +332,9 @@ class Sweep {
   }
 
   struct Cell {
-    int64_t n = 0, right = 0;
+    int64_t n = 0, unparsed = 0;
+    double share = 0, precision = 0;  // of what was asked for
+    bool list = false;
     double keys = 0, bytes = 0, seconds = 0;
     bool everything = true;
   };
@@ -324,7 +350,10 @@ class Sweep {
       const bool right = j.at("right");
       const Json& context = j.at("context");
       ++c.n;
-      c.right += right ? 1 : 0;
+      c.share += j.value("share", right ? 1.0 : 0.0);
+      c.precision += j.value("precision", 0.0);
+      c.list = c.list || j.contains("share");
+      c.unparsed += j.value("parsed", true) ? 0 : 1;
       c.keys += context.at("keys_per_decoded_step").get<double>();
       c.bytes = std::max(c.bytes, context.at("bytes_resident").get<double>() +
                                       context.at("bytes_policy").get<double>());
@@ -339,30 +368,34 @@ class Sweep {
                       "found", "95 %", "keys/step", "MB held"));
     }
     for (const auto& [place, c] : cells) {
-      const Interval i = wilson(c.right, c.n);
       const auto n = static_cast<double>(c.n);
-      const double value = static_cast<double>(c.right) / n;
+      const double value = c.share / n;
+      const Interval i = wilson_of_share(value, c.n);
       const std::string& policy = policies_[place.second];
       if (o_.common.json) {
-        put(Json{{"task", o_.task},
-                 {"policy", policy},
-                 {"length", place.first},
-                 {"n", c.n},
-                 {"value", value},
-                 {"low", i.low},
-                 {"high", i.high},
-                 {"keys_per_decoded_step", c.keys / n},
-                 {"bytes_held", c.bytes},
-                 {"seconds", c.seconds / n},
-                 {"attended_everything", c.everything}}
-                .dump() +
-            "\n");
+        Json row = {{"task", o_.task},
+                    {"policy", policy},
+                    {"length", place.first},
+                    {"n", c.n},
+                    {"value", value},
+                    {"low", i.low},
+                    {"high", i.high},
+                    {"keys_per_decoded_step", c.keys / n},
+                    {"bytes_held", c.bytes},
+                    {"seconds", c.seconds / n},
+                    {"attended_everything", c.everything}};
+        if (c.list) {
+          row["precision"] = c.precision / n;
+          row["unparsed"] = c.unparsed;
+        }
+        put(row.dump() + "\n");
         continue;
       }
       const std::string interval = fmt::format("{:.1f} to {:.1f}", 100 * i.low, 100 * i.high);
-      put(fmt::format("{:<44} {:>7} {:>4} {:>5.1f} %  {:<15} {:>9.0f} {:>8.1f}{}\n", policy,
+      put(fmt::format("{:<44} {:>7} {:>4} {:>5.1f} %  {:<15} {:>9.0f} {:>8.1f}{}{}\n", policy,
                       place.first, c.n, 100 * value, interval, c.keys / n, c.bytes / 1e6,
-                      c.everything && policy != policies_.front() ? "  attended everything" : ""));
+                      c.everything && policy != policies_.front() ? "  attended everything" : "",
+                      c.unparsed > 0 ? fmt::format("  {} without a value", c.unparsed) : ""));
     }
     if (!o_.folder.empty() && !map.empty()) {
       std::vector<HeatCell> heat;
@@ -425,6 +458,16 @@ Verb needle_verb(const std::string& task, const std::string& summary, const std:
               app.add_option("--direction", o->direction,
                              "where each next pair stands in the text [forward]")
                   ->check(CLI::IsMember({"forward", "backward", "random"}));
+              app.add_option("--count", o->threads.count,
+                             "threads (with --steps 1: keys) that are asked for together [1]")
+                  ->type_name("N")
+                  ->check(CLI::Range(1, 1000));
+              app.add_flag("--marked", o->threads.marked,
+                           "with --steps 1: ask for the values of all keys that hold a mark, of "
+                           "which there are --count");
+              app.add_option("--placement", o->placement,
+                             "with --steps 1: where the asked keys stand [random]")
+                  ->check(CLI::IsMember({"random", "clustered"}));
             } else if (standard.kind == NeedleKind::keyed) {
               app.add_option("--others", o->needle.others,
                              fmt::format("further needles with other keys [{}]", standard.others))
@@ -437,7 +480,8 @@ Verb needle_verb(const std::string& task, const std::string& summary, const std:
                              "text in which needles are hidden [made-up sentences]")
                   ->type_name("FILE");
             }
-            app.add_option("--max-tokens", o->max_tokens, "longest answer [24]")
+            app.add_option("--max-tokens", o->max_tokens,
+                           "longest answer [24, and 16 a value of a list]")
                 ->type_name("N")
                 ->check(CLI::PositiveNumber);
             app.add_option("--make", o->make, "write the items as JSON lines, and stop")

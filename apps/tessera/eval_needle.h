@@ -17,14 +17,14 @@ struct NeedleSweep {
   NeedleOptions needle;
   bool threaded = false;  // the haystack is a JSON object, made of `threads`
   ThreadOptions threads;
-  std::string direction = "forward";
+  std::string direction = "forward", placement = "random";
   std::string unit = "digits7";
   std::vector<std::string> contexts = {"full"};
   std::vector<int64_t> budgets;  // one policy of each, for those that have the key
   std::vector<int64_t> lengths = {1024, 2048, 4096};
   std::vector<double> depths = {10, 30, 50, 70, 90};  // percent
   int64_t repeats = 2;                                // items a length and depth
-  int64_t max_tokens = 24;
+  int64_t max_tokens = 0;                             // 0: what the task's answers take
   std::string haystack, make, items, folder;
 };
 

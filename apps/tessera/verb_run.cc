@@ -11,6 +11,7 @@
 #include "apps/tessera/answer.h"
 #include "apps/tessera/chat.h"
 #include "apps/tessera/profile_report.h"
+#include "apps/tessera/read_document.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "tessera/base/atomic_file.h"
@@ -21,6 +22,7 @@
 #include "tessera/network/past_file.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
+#include "tessera/use/reader.h"
 
 namespace tessera::cli {
 namespace {
@@ -43,7 +45,15 @@ class Runner {
   }
 
   int once(const std::string& text) {
-    const Prompt prompt = prompt_for(text);
+    Prompt prompt;
+    if (o_.file.empty()) {
+      prompt = prompt_for(text);
+    } else {
+      auto read = read_document(o_, session_, text);
+      if (!read) return kInterrupted;
+      prompt = std::move(read->prompt);
+      read_ = std::move(read->report);
+    }
     if (o_.show_prompt) return show(prompt);
     if (o_.profile) profile_.emplace(session_.model->network());
     Generation g = answer(prompt);
@@ -167,6 +177,7 @@ class Runner {
     if (o_.common.json) {
       Json result = result_json(o_, options_, g);
       if (profile_) result["profile"] = profile_->json();
+      if (!read_.is_null()) result["read"] = read_;
       put_now(dump(result) + "\n");
     }
     if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
@@ -175,6 +186,7 @@ class Runner {
   const RunOptions& o_;
   Session session_;
   GenerateOptions options_;
+  Json read_;                   // what of a document was kept
   PastOrigin origin_;           // with --cache
   std::unique_ptr<Past> past_;  // of the talk, and the ids that it holds
   std::vector<TokenId> held_;
@@ -187,6 +199,7 @@ void check_flags(const RunOptions& o) {
   check_spec<Constraint>("--constrain", o.constrain);
   check_spec<Strategy>("--decode", decode_spec(o, {}));
   check_spec<Drafter>("--draft", o.draft);
+  if (!o.read.empty()) check_read_flags(o);
   for (const std::string& a : o.template_arguments) {
     if (a.find('=') == std::string::npos || a[0] == '=') {
       throw WrongCommand("--template-arg " + a, "is not KEY=VALUE");
@@ -197,6 +210,10 @@ void check_flags(const RunOptions& o) {
 int run_verb(const RunOptions& o) {
   check_flags(o);
   if (!o.jsonl.empty()) return run_jsonl(o);
+  if (!o.file.empty() && !o.prompt_given && (o.file == "-" || is_terminal(STDIN_FILENO))) {
+    throw WrongCommand("--file " + o.file, "is read for a question, and there is none",
+                       "Give the question as the prompt.");
+  }
   if (!o.prompt_given && is_terminal(STDIN_FILENO)) {
     if (o.raw || o.show_prompt) {
       throw WrongCommand("tessera run", "there is no prompt",
@@ -224,6 +241,13 @@ Verb verb_run() {
         add_tokenizer(app, o->common);
         app.add_option("--system", o->system, "system message before the prompt")->type_name("S");
         app.add_flag("--raw", o->raw, "continue the text as it is, without the chat template");
+        app.add_option("--file", o->file,
+                       "a document that the prompt asks about; - for standard input")
+            ->type_name("FILE");
+        app.add_option("--read", o->read,
+                       "what of the document is put in front of the prompt [whole]; more: tessera "
+                       "list read")
+            ->type_name("SPEC");
         app.add_option("--max-tokens", o->max_tokens,
                        "longest answer [as much as the context holds]")
             ->type_name("N")
@@ -304,6 +328,9 @@ Verb verb_run() {
         add_json(app, o->common);
         return [o, prompt] {
           o->prompt_given = prompt->count() > 0;
+          if (!o->file.empty() && o->read.empty()) {
+            o->read = guests<Reader>().front().entry.name;
+          }
           return run_verb(*o);
         };
       }};

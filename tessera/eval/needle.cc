@@ -225,10 +225,15 @@ bool holds_answer(std::string_view output, std::string_view answer) {
 }
 
 Interval wilson(int64_t right, int64_t n) {
+  return n <= 0 ? Interval{}
+                : wilson_of_share(static_cast<double>(right) / static_cast<double>(n), n);
+}
+
+Interval wilson_of_share(double p, int64_t n) {
   if (n <= 0) return {};
   constexpr double kZ = 1.959963984540054;
   const auto count = static_cast<double>(n);
-  const double p = static_cast<double>(right) / count, z2 = kZ * kZ / count;
+  const double z2 = kZ * kZ / count;
   const double middle = (p + z2 / 2) / (1 + z2);
   const double half = kZ * std::sqrt(p * (1 - p) / count + z2 / (4 * count)) / (1 + z2);
   return {std::max(0.0, middle - half), std::min(1.0, middle + half)};

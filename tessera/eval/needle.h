@@ -41,6 +41,8 @@ struct NeedleItem {
   std::string text;      // the haystack with its needles
   std::string question;  // to be asked after it
   std::string answer;
+  // Of a task that asks for several values; `answer` is then all of them, with commas.
+  std::vector<std::string> answers = {};
   double depth = 0;  // share of the haystack's sentences that stand before the needle
   // What a prompt is made of them: the text, an empty line, the question.
   std::string prompt() const { return text + "\n\n" + question; }
@@ -65,5 +67,8 @@ struct Interval {
   double low = 0, high = 1;
 };
 Interval wilson(int64_t right, int64_t n);
+// The same for a mean of scores between 0 and 1, of which none is known to be independent within an
+// item.
+Interval wilson_of_share(double p, int64_t n);
 
 }  // namespace tessera

@@ -1,7 +1,9 @@
 #include "tessera/eval/thread.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 #include <vector>
@@ -36,14 +38,63 @@ std::vector<int64_t> places_of(Random& random, int64_t n, int64_t count) {
   return all;
 }
 
-std::string question_of(int64_t steps, const std::string& key) {
-  if (steps == 1) {
-    return "What is the value of the key \"" + key +
-           "\" in the JSON object above? Answer with the value only.";
+std::string question_of(const ThreadOptions& o, const std::vector<std::string>& keys) {
+  constexpr std::string_view list = " and nothing else.";
+  if (o.marked) {
+    return std::string(
+               "What are the values of all keys in the JSON object above that contain the "
+               "character \"") +
+           kMark + "\"? Answer with a JSON list of these values" + std::string(list);
   }
-  return "In the JSON object above, start at the key \"" + key +
-         "\". Its value is the next key, and so on. What is the value after " +
-         std::to_string(steps) + " steps? Answer with the value only.";
+  const std::string steps = std::to_string(o.steps);
+  if (o.count == 1) {
+    if (o.steps == 1) {
+      return "What is the value of the key \"" + keys[0] +
+             "\" in the JSON object above? Answer with the value only.";
+    }
+    return "In the JSON object above, start at the key \"" + keys[0] +
+           "\". Its value is the next key, and so on. What is the value after " + steps +
+           " steps? Answer with the value only.";
+  }
+  std::string names;
+  for (const std::string& key : keys) {
+    names.append(names.empty() ? "\"" : ", \"").append(key).append("\"");
+  }
+  const std::string order =
+      " Answer with a JSON list of the values, in the order of these keys," + std::string(list);
+  if (o.steps == 1) {
+    return "What are the values of the keys " + names + " in the JSON object above?" + order;
+  }
+  return "In the JSON object above, start at each of the keys " + names +
+         ". The value of a key is the next key, and so on. What are the values after " + steps +
+         " steps from each?" + order;
+}
+
+std::string joined(const std::vector<std::string>& values) {
+  std::string out;
+  for (const std::string& v : values) out.append(out.empty() ? "" : ", ").append(v);
+  return out;
+}
+
+// Where the pairs of all threads stand, one thread behind the other.
+std::vector<int64_t> places_for(Random& random, const ThreadOptions& o, double depth, int64_t n) {
+  if (o.steps == 1 && !o.list()) {
+    places_of(random, n, 1);
+    return {static_cast<int64_t>(depth * static_cast<double>(n - 1))};
+  }
+  if (o.steps == 1 && o.clustered) {
+    const auto first = static_cast<int64_t>(random.below(static_cast<uint64_t>(n - o.count + 1)));
+    std::vector<int64_t> places(static_cast<size_t>(o.count));
+    std::iota(places.begin(), places.end(), first);
+    return places;
+  }
+  std::vector<int64_t> places = places_of(random, n, o.count * o.steps);
+  if (o.direction == ThreadDirection::random || o.steps == 1) return places;
+  for (auto begin = places.begin(); begin != places.end(); begin += o.steps) {
+    std::sort(begin, begin + o.steps);
+    if (o.direction == ThreadDirection::backward) std::reverse(begin, begin + o.steps);
+  }
+  return places;
 }
 
 // The quoted strings of a text, in order.
@@ -73,38 +124,52 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
       std::string name = unit_of(random, options.unit);
       if (used.insert(name).second) names.push_back(std::move(name));
     }
-    std::vector<int64_t> places = places_of(random, n, options.steps);
-    if (options.steps == 1) {
-      places[0] = static_cast<int64_t>(depth * static_cast<double>(n - 1));
-    } else if (options.direction != ThreadDirection::random) {
-      std::sort(places.begin(), places.end());
-      if (options.direction == ThreadDirection::backward)
-        std::reverse(places.begin(), places.end());
-    }
+    std::vector<int64_t> places = places_for(random, options, depth, n);
     auto key = [&](int64_t i) -> std::string& { return names[static_cast<size_t>(2 * i)]; };
     auto value = [&](int64_t i) -> std::string& { return names[static_cast<size_t>(2 * i + 1)]; };
-    for (size_t i = 0; i + 1 < places.size(); ++i) value(places[i]) = key(places[i + 1]);
+    if (options.marked) {
+      std::sort(places.begin(), places.end());
+      for (const int64_t place : places) {
+        // Another place of the mark where two keys would become one.
+        std::string marked;
+        do {
+          marked = key(place);
+          marked[random.below(marked.size())] = kMark;
+        } while (!used.insert(marked).second);
+        key(place) = marked;
+      }
+    }
+    std::vector<std::string> starts;
+    item.answers.clear();
+    const auto steps = static_cast<size_t>(options.steps);
+    for (size_t t = 0; t < places.size(); t += steps) {
+      for (size_t i = t; i + 1 < t + steps; ++i) value(places[i]) = key(places[i + 1]);
+      starts.push_back(key(places[t]));
+      item.answers.push_back(value(places[t + steps - 1]));
+    }
     item.text = "{";
     for (int64_t i = 0; i < n; ++i) {
       if (i > 0) item.text += ", ";
       item.text.append("\"").append(key(i)).append("\": \"").append(value(i)).append("\"");
     }
     item.text += "}";
-    item.question = question_of(options.steps, key(places[0]));
-    item.answer = value(places.back());
+    item.question = question_of(options, starts);
+    item.answer = joined(item.answers);
+    if (!options.list()) item.answers.clear();
   };
   auto fits = [&](int64_t n) {
     build(n);
     return length(item.prompt()) <= room;
   };
-  if (!fits(options.steps)) {
+  const int64_t pairs = options.count * options.steps;
+  if (!fits(pairs)) {
     const int64_t least = length(item.prompt());
     throw Error("length " + std::to_string(room),
-                "is too short for a thread of " + std::to_string(options.steps) +
+                "is too short for " + std::to_string(pairs) +
                     " pairs and the question: they take " + std::to_string(least) + " tokens",
                 "Give at least " + std::to_string(least) + ".");
   }
-  int64_t low = options.steps, high = 2 * low;
+  int64_t low = pairs, high = 2 * low;
   // Five digits name fewer pairs than a long text could hold.
   constexpr int64_t kMost = 20'000;
   while (high < kMost && fits(high)) {
@@ -120,18 +185,64 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
   return item;
 }
 
-std::string solve_thread(std::string_view prompt) {
+std::vector<std::string> solve_threads(std::string_view prompt) {
   const size_t end = prompt.rfind('}');
-  if (end == std::string_view::npos) return "";
+  if (end == std::string_view::npos) return {};
   std::map<std::string, std::string> pairs;
   const auto names = quoted(prompt.substr(0, end));
-  for (size_t i = 0; i + 1 < names.size(); i += 2) pairs.emplace(names[i], names[i + 1]);
   const auto asked = quoted(prompt.substr(end));
-  if (asked.empty()) return "";
-  std::string at = asked[0];
-  // A thread visits no pair twice.
-  for (size_t i = 0; i < pairs.size() && pairs.contains(at); ++i) at = pairs[at];
-  return at == asked[0] ? "" : at;
+  std::vector<std::string> out;
+  const bool marked = asked.size() == 1 && asked[0] == std::string(1, kMark);
+  for (size_t i = 0; i + 1 < names.size(); i += 2) {
+    pairs.emplace(names[i], names[i + 1]);
+    if (marked && names[i].find(kMark) != std::string::npos) out.push_back(names[i + 1]);
+  }
+  if (marked) return out;
+  for (const std::string& start : asked) {
+    std::string at = start;
+    // A thread visits no pair twice.
+    for (size_t i = 0; i < pairs.size() && pairs.contains(at); ++i) at = pairs[at];
+    if (at == start) return {};
+    out.push_back(at);
+  }
+  return out;
+}
+
+std::string solve_thread(std::string_view prompt) { return joined(solve_threads(prompt)); }
+
+ListScore score_list(std::string_view output, const std::vector<std::string>& wanted,
+                     bool in_order) {
+  std::vector<std::string> given;
+  const size_t open = output.find('[');
+  if (open != std::string_view::npos) {
+    given = quoted(output.substr(open, output.find(']', open) - open));
+  }
+  if (given.empty() && !wanted.empty()) {
+    auto part_of = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+    auto of_unit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    for (size_t at = 0; at < output.size();) {
+      size_t end = at;
+      while (end < output.size() && part_of(output[end])) ++end;
+      const std::string_view word = output.substr(at, end - at);
+      if (word.size() == wanted[0].size() && std::ranges::all_of(word, of_unit)) {
+        given.emplace_back(word);
+      }
+      at = std::max(end, at + 1);
+    }
+  }
+  ListScore out;
+  if (given.empty() || wanted.empty()) return out;
+  out.parsed = true;
+  const std::set<std::string> distinct(given.begin(), given.end());
+  const std::set<std::string> all(wanted.begin(), wanted.end());
+  double there = 0, right = 0;
+  for (const std::string& v : distinct) there += all.contains(v) ? 1 : 0;
+  for (size_t i = 0; in_order && i < std::min(given.size(), wanted.size()); ++i) {
+    right += given[i] == wanted[i] ? 1 : 0;
+  }
+  out.share = (in_order ? right : there) / static_cast<double>(wanted.size());
+  out.precision = there / static_cast<double>(distinct.size());
+  return out;
 }
 
 }  // namespace tessera

@@ -41,6 +41,9 @@ class AttendStage final : public Stage {
   void run(Crew& crew, const Chunk& chunk) override;
   std::string operation() const override { return "attention"; }
   StageWork work(const Chunk& chunk, int64_t keys_read) const override;
+  int64_t layer() const { return shape_.layer; }
+  // What a segment's rows look like to this layer.
+  LayerView view_of(const Chunk& chunk, const ChunkSegment& s) const;
 
  private:
   void attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
@@ -51,7 +54,6 @@ class AttendStage final : public Stage {
                      int64_t row, int64_t head, int64_t heads);
   void attend_split(Crew& crew, const Chunk& chunk);
   void observe(Crew& crew, const Chunk& chunk);
-  LayerView view_of(const Chunk& chunk, const ChunkSegment& s) const;
   void collect_runs(const Chunk& chunk, const ChunkSegment& s, int64_t kv_head, int64_t row,
                     std::vector<Run>& runs) const;
   int64_t first_seen(const ChunkSegment& s, int64_t entry) const;

@@ -242,6 +242,18 @@ class Engine final : public Network {
   }
   NetworkFloor floor() const { return plan_.floor(); }
 
+  void read_layer(Past& past, std::span<const float> vectors, int64_t layer,
+                  const LayerSink& sink) override {
+    check_shown(static_cast<EnginePast&>(past), layer);
+    Segment s;
+    s.past = &past;
+    s.vectors = vectors;
+    s.count = static_cast<int64_t>(vectors.size()) / description_.embedding_width;
+    if (s.count == 0) return;
+    const Shown shown(shown_layer_, shown_to_, layer, sink);
+    forward({&s, 1});
+  }
+
   std::string arithmetic() const {
     constexpr std::array<const char*, 4> caches = {"f32", "f16", "bf16", "q8"};
     return fmt::format("{} cache, activations in {} bits", caches[static_cast<size_t>(shape_.type)],
@@ -272,6 +284,47 @@ class Engine final : public Network {
     size_t segment;
     int64_t begin, count;  // rows of the segment
   };
+
+  // Makes passes stop at a layer for as long as it lives.
+  class Shown {
+   public:
+    Shown(int64_t& layer, const LayerSink*& to, int64_t shown, const LayerSink& sink)
+        : layer_(layer), to_(to) {
+      layer_ = shown;
+      to_ = &sink;
+    }
+    ~Shown() {
+      layer_ = -1;
+      to_ = nullptr;
+    }
+    Shown(const Shown&) = delete;
+    Shown& operator=(const Shown&) = delete;
+
+   private:
+    int64_t& layer_;
+    const LayerSink*& to_;
+  };
+
+  void check_shown(const EnginePast& past, int64_t layer) const {
+    const std::string where = "layer " + std::to_string(layer);
+    if (layer < 0 || layer >= description_.layers) {
+      throw Error(where, "is none: the model has " + std::to_string(description_.layers),
+                  "Give 0 to " + std::to_string(description_.layers - 1) + ".");
+    }
+    if (!description_.decoder || !past.policy->attends_everything()) {
+      throw Error(where, "shows its attention for decoders and --context full only");
+    }
+    if (description_.layer[static_cast<size_t>(layer)].window > 0) {
+      throw Error(where, "sees a sliding window only", "Name a layer that sees everything.");
+    }
+    if (description_.position == PositionKind::alibi) {
+      throw Error(where, "adds distances to its scores (ALiBi), which are not shown",
+                  "Use another model.");
+    }
+    if (shape_.type == CacheType::q8) {
+      throw Error(where, "keeps its keys in 8 bits, which do not show", "Use --cache-type f16.");
+    }
+  }
 
   void check_segments(std::span<const Segment> batch) const {
     for (size_t i = 0; i < batch.size(); ++i) {
@@ -392,8 +445,12 @@ class Engine final : public Network {
     }
     Chunk chunk{rows, segments_, segment_of_, entry_, position_, {}};
     plan_.prepare(chunk);
-    plan_.run_body(chunk);
-    deliver(batch, chunk);
+    if (shown_to_) {
+      (*shown_to_)(plan_.run_to_attention(chunk, shown_layer_).view_of(chunk, segments_.front()));
+    } else {
+      plan_.run_body(chunk);
+      deliver(batch, chunk);
+    }
     for (size_t i = 0; i < pieces_.size(); ++i) {
       const Segment& s = batch[pieces_[i].segment];
       if (!s.past) continue;
@@ -484,6 +541,8 @@ class Engine final : public Network {
   std::vector<int32_t> segment_of_, position_, wanted_;
   std::vector<int64_t> entry_;
   std::vector<Owner> owners_;
+  int64_t shown_layer_ = -1;             // where passes stop, for read_layer()
+  const LayerSink* shown_to_ = nullptr;  // null: they run to the end
   std::vector<Run> runs_;
   std::vector<Move> moves_;
 };

@@ -1,5 +1,7 @@
 #include "tessera/network/network.h"
 
+#include <string>
+
 #include "tessera/base/error.h"
 
 namespace tessera {
@@ -11,6 +13,12 @@ Error not_kept(const std::string& family) {
 }
 
 }  // namespace
+
+void Network::read_layer(Past& /*past*/, std::span<const float> /*vectors*/, int64_t layer,
+                         const LayerSink& /*sink*/) {
+  throw Error("layer " + std::to_string(layer), "does not show its attention on this device",
+              "Use the processor.");
+}
 
 void Network::write_past(const Past& /*past*/, const ByteSink& /*sink*/) const {
   throw not_kept(description().family);

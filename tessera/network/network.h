@@ -70,6 +70,11 @@ struct Segment {
   std::span<float> logits;  // [wanted, vocabulary], or empty
 };
 
+class LayerView;
+
+// Is shown the queries and keys of one layer; the view lives as long as the call.
+using LayerSink = std::function<void(const LayerView&)>;
+
 // Takes bytes in the order in which they are written.
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
@@ -88,6 +93,14 @@ class Network {
   virtual void forward(std::span<const Segment> batch) = 0;
   // Rows of the embedding table, scaled as the network expects them.   out [ids, d]
   virtual void embed(std::span<const int32_t> ids, std::span<float> out) = 0;
+
+  // Appends vectors to a past of policy "full" and shows `layer` as it stands before its attention,
+  // a few hundred rows at a time. Layers beyond are not computed, so that looking at a middle layer
+  // costs half a pass; the past is good for nothing but more of the same. Throws Error where
+  // attention is more than the softmax of what LayerView::score() gives: sliding windows, ALiBi,
+  // keys in 8 bits, encoders.   vectors [n, d]
+  virtual void read_layer(Past& past, std::span<const float> vectors, int64_t layer,
+                          const LayerSink& sink);
 
   // Bytes that all pasts of this network hold together, shared ones once. 0: not known.
   virtual int64_t cache_bytes() const { return 0; }

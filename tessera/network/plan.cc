@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "tessera/base/error.h"
@@ -391,7 +393,7 @@ void Plan::prepare(const Chunk& chunk) {
 
 namespace {
 
-void run_stages(const std::vector<std::unique_ptr<Stage>>& stages, const Chunk& chunk,
+void run_stages(std::span<const std::unique_ptr<Stage>> stages, const Chunk& chunk,
                 Profile* profile) {
   const auto grain = chunk.rows <= kTileTokens ? Pool::Grain::fine : Pool::Grain::coarse;
   Pool::instance().run(
@@ -427,5 +429,15 @@ NetworkFloor Plan::floor() const {
 
 void Plan::run_body(const Chunk& chunk) { run_stages(body_, chunk, profile_); }
 void Plan::run_head(const Chunk& chunk) { run_stages(head_, chunk, profile_); }
+
+const AttendStage& Plan::run_to_attention(const Chunk& chunk, int64_t layer) {
+  for (size_t i = 0; i < body_.size(); ++i) {
+    const auto* attend = dynamic_cast<const AttendStage*>(body_[i].get());
+    if (!attend || attend->layer() != layer) continue;
+    run_stages(std::span(body_).first(i), chunk, profile_);
+    return *attend;
+  }
+  throw Error("layer " + std::to_string(layer), "has no attention");
+}
 
 }  // namespace tessera

@@ -36,6 +36,8 @@ class Plan {
   NetworkFloor floor() const;
   // All stages over all rows of the chunk; `wanted` is left to run_head().
   void run_body(const Chunk& chunk);
+  // Only what comes before the attention of a layer, which is given: it can show its segments.
+  const AttendStage& run_to_attention(const Chunk& chunk, int64_t layer);
   // The head over chunk.wanted (at most wanted_rows() of them).
   void run_head(const Chunk& chunk);
 

@@ -82,6 +82,48 @@ TEST(Eval, ItemsAreTheSameForTheSameSeedAndCanBeSolved) {
   }
 }
 
+// Oracle: the scorer on the sweep's own outputs.
+TEST(Eval, ListsOfThreadsAreSolvedAndScoredValueByValue) {
+  NEEDS_MODEL("smollm2");
+  const test::TemporaryFolder folder;
+  const std::string out = folder / "sweep", items = folder / "items";
+  for (const bool marked : {false, true}) {
+    std::vector<std::string> words = {"eval",     "threads", "--steps", "1",         "--count",
+                                      "2",        "--unit",  "digits5", "--lengths", "150",
+                                      "--depths", "50",      "-n",      "2"};
+    if (marked) words.emplace_back("--marked");
+    auto with = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), words.begin(), words.end());
+      return more;
+    };
+    ASSERT_EQ(spawn(with({"--make", items})).status, 0);
+    std::vector<std::vector<std::string>> answers;
+    for (const Json& j : objects(read(items))) {
+      const std::string prompt =
+          j.at("text").get<std::string>() + "\n\n" + j.at("question").get<std::string>();
+      answers.push_back(j.at("answers"));
+      EXPECT_EQ(solve_threads(prompt), answers.back());
+    }
+    const std::string results = out + (marked ? "marked" : "");
+    const Ended e = spawn(with({"--items", items, "-o", results, "--max-tokens", "16", "--json"}));
+    ASSERT_EQ(e.status, 0) << e.err;
+    double share = 0;
+    const auto rows = objects(read(results + "/results.jsonl"));
+    ASSERT_EQ(rows.size(), answers.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const ListScore s = score_list(rows[i].at("output").get<std::string>(), answers[i], !marked);
+      EXPECT_EQ(rows[i].at("share"), s.share);
+      EXPECT_EQ(rows[i].at("parsed"), s.parsed);
+      share += s.share / static_cast<double>(rows.size());
+    }
+    const auto cells = objects(e.out);
+    ASSERT_EQ(cells.size(), 1U);
+    EXPECT_DOUBLE_EQ(cells[0].at("value").get<double>(), share);
+    EXPECT_TRUE(cells[0].contains("unparsed"));
+  }
+  expect_refused(spawn({"eval", "threads", "--steps", "2", "--marked"}), 2, "--steps 1");
+}
+
 TEST(Eval, ASweepGoesOnWhereItStopped) {
   NEEDS_MODEL("smollm2");
   const test::TemporaryFolder folder;

@@ -2,6 +2,7 @@
 #include "tessera/eval/thread.h"
 
 #include <algorithm>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -54,6 +55,127 @@ TEST(Thread, ASingleNeedleStandsAtItsDepth) {
     const double at =
         static_cast<double>(item.text.find(item.answer)) / static_cast<double>(item.text.size());
     EXPECT_NEAR(at, depth, 0.02);
+  }
+}
+
+// What the question asks for, in its order; a needle of one step is its own start.
+std::vector<std::string> asked_of(const NeedleItem& item) {
+  std::vector<std::string> out;
+  for (size_t at = item.question.find('"'); at != std::string::npos;) {
+    const size_t end = item.question.find('"', at + 1);
+    out.push_back(item.question.substr(at + 1, end - at - 1));
+    at = item.question.find('"', end + 1);
+  }
+  return out;
+}
+
+TEST(Thread, ManyThreadsAreSolvedTogetherAndShareNoPair) {
+  for (ThreadDirection direction :
+       {ThreadDirection::forward, ThreadDirection::backward, ThreadDirection::random}) {
+    for (int64_t steps : {1, 3}) {
+      for (int64_t count : {2, 5, 15}) {
+        for (uint64_t index = 0; index < 5; ++index) {
+          ThreadOptions options{steps, direction, NeedleUnit::hex8, 3};
+          options.count = count;
+          const NeedleItem item = make_thread(options, 0.5, index, 4000, characters);
+          EXPECT_LE(characters(item.prompt()), 4000);
+          EXPECT_EQ(item.prompt(), make_thread(options, 0.5, index, 4000, characters).prompt());
+          const auto starts = asked_of(item);
+          ASSERT_EQ(starts.size(), static_cast<size_t>(count));
+          EXPECT_EQ(solve_threads(item.prompt()), item.answers);
+          EXPECT_EQ(solve_thread(item.prompt()), item.answer);
+          std::set<size_t> seen;
+          for (size_t t = 0; t < starts.size(); ++t) {
+            std::string key = starts[t];
+            std::vector<size_t> places;
+            for (int64_t i = 0; i < steps; ++i) {
+              const size_t at = item.text.find("\"" + key + "\": \"");
+              ASSERT_NE(at, std::string::npos);
+              EXPECT_TRUE(seen.insert(at).second);
+              places.push_back(at);
+              key = item.text.substr(at + key.size() + 5);
+              key.resize(key.find('"'));
+            }
+            EXPECT_EQ(key, item.answers[t]);
+            if (direction == ThreadDirection::forward) {
+              EXPECT_TRUE(std::is_sorted(places.begin(), places.end()));
+            } else if (direction == ThreadDirection::backward) {
+              EXPECT_TRUE(std::is_sorted(places.rbegin(), places.rend()));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Thread, MarkedKeysAreAllThereIsOfTheMarkAndClustersAreSideBySide) {
+  for (NeedleUnit unit : {NeedleUnit::digits5, NeedleUnit::hex8}) {
+    for (bool clustered : {false, true}) {
+      for (uint64_t index = 0; index < 10; ++index) {
+        ThreadOptions options{1, ThreadDirection::forward, unit, 4};
+        options.count = 6;
+        options.marked = true;
+        options.clustered = clustered;
+        const NeedleItem item = make_thread(options, 0, index, 3000, characters);
+        EXPECT_EQ(solve_threads(item.prompt()), item.answers);
+        EXPECT_EQ(std::count(item.text.begin(), item.text.end(), kMark), 6);
+        EXPECT_EQ(item.answers.size(), 6u);
+        const size_t pair = item.answers[0].size() * 2 + 8;  // two strings, colon, comma, spaces
+        std::vector<size_t> at;
+        for (size_t i = item.text.find(kMark); i != std::string::npos;
+             i = item.text.find(kMark, i + 1)) {
+          at.push_back((i - 1) / pair);
+        }
+        if (clustered) {
+          EXPECT_EQ(at.back() - at.front(), 5u);
+        }
+        EXPECT_EQ(std::set<size_t>(at.begin(), at.end()).size(), 6u);
+      }
+    }
+  }
+}
+
+TEST(Thread, AsManyAskedForAsFitAreAllThereIs) {
+  ThreadOptions options{2, ThreadDirection::random, NeedleUnit::hex8, 1};
+  options.count = 400;
+  EXPECT_THROW(make_thread(options, 0, 0, 4000, characters), Error);
+  options.count = 10;
+  const NeedleItem item = make_thread(options, 0, 0, 1000, characters);
+  EXPECT_EQ(solve_threads(item.prompt()), item.answers);
+}
+
+// Oracle: a table made by hand.
+TEST(Thread, ListsAreScoredByWhatTheyHold) {
+  const std::vector<std::string> want = {"11112222", "aaaabbbb"};
+  struct Case {
+    std::string output;
+    double in_order, any_order, precision;
+    bool parsed;
+  };
+  for (const Case& c :
+       std::vector<Case>{{"[\"11112222\", \"aaaabbbb\"]", 1, 1, 1, true},
+                         {"The list is: [\"11112222\",\"aaaabbbb\"].", 1, 1, 1, true},
+                         {"[\"aaaabbbb\", \"11112222\"]", 0, 1, 1, true},
+                         {"[\"11112222\"]", 0.5, 0.5, 1, true},
+                         {"[\"11112222\", \"11112222\"]", 0.5, 0.5, 1, true},
+                         {"[\"11112222\", \"aaaabbbb\", \"cccc0000\"]", 1, 1, 2.0 / 3, true},
+                         {"[\"11112222\", \"aaaabb", 0.5, 0.5, 1, true},
+                         {"[\"AAAABBBB\"]", 0, 0, 0, true},
+                         {"11112222 and aaaabbbb", 1, 1, 1, true},
+                         {"11112222, aaaabbb", 0.5, 0.5, 1, true},
+                         {"[11112222, aaaabbbb]", 1, 1, 1, true},
+                         {"x11112222", 0, 0, 0, false},
+                         {"I do not know.", 0, 0, 0, false},
+                         {"[]", 0, 0, 0, false},
+                         {"", 0, 0, 0, false}}) {
+    SCOPED_TRACE(c.output);
+    const ListScore ordered = score_list(c.output, want, true),
+                    any = score_list(c.output, want, false);
+    EXPECT_DOUBLE_EQ(ordered.share, c.in_order);
+    EXPECT_DOUBLE_EQ(any.share, c.any_order);
+    EXPECT_DOUBLE_EQ(any.precision, c.precision);
+    EXPECT_EQ(any.parsed, c.parsed);
   }
 }
 

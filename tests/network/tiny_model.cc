@@ -136,6 +136,10 @@ class Naive {
   Naive(const ModelFiles& model, const std::vector<int32_t>& ids)
       : d_(model.description), checkpoint_(*model.checkpoint), ids_(ids), graph_(transformer(d_)) {}
 
+  // Whose attention is kept in `weights`.   [heads][query][key]
+  int64_t watched = -1;
+  std::vector<Matrix> weights;
+
   Matrix run() {
     values_.resize(graph_.width.size());
     for (const Op& op : graph_.ops) values_[static_cast<size_t>(op.output)] = compute(op);
@@ -212,6 +216,10 @@ class Naive {
         d_.attention_scale != 0 ? d_.attention_scale : 1 / std::sqrt(static_cast<double>(w));
     const auto n = static_cast<int64_t>(q.size());
     Matrix out(q.size(), std::vector<double>(static_cast<size_t>(d_.heads * w)));
+    const bool watch = op.place.layer == watched;
+    if (watch)
+      weights.assign(static_cast<size_t>(d_.heads),
+                     Matrix(q.size(), std::vector<double>(q.size())));
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t h = 0; h < d_.heads; ++h) {
         std::vector<double> p;
@@ -231,6 +239,7 @@ class Naive {
         }
         for (double& s : p) total += s = std::exp(s - top);
         for (int64_t j = begin; j < end; ++j) {
+          if (watch) weights[h][i][j] = p[j - begin] / total;
           for (int64_t x = 0; x < w; ++x)
             out[i][h * w + x] += p[j - begin] / total * v[j][h / group * w + x];
         }
@@ -365,6 +374,15 @@ ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type) {
 std::vector<std::vector<double>> naive_forward(const ModelFiles& model,
                                                const std::vector<int32_t>& ids) {
   return Naive(model, ids).run();
+}
+
+std::vector<std::vector<std::vector<double>>> naive_attention(const ModelFiles& model,
+                                                              const std::vector<int32_t>& ids,
+                                                              int64_t layer) {
+  Naive naive(model, ids);
+  naive.watched = layer;
+  naive.run();
+  return naive.weights;
 }
 
 std::vector<float> run_pieces(Network& network, const std::vector<int32_t>& ids,

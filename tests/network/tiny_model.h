@@ -21,6 +21,11 @@ ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type = DTy
 std::vector<std::vector<double>> naive_forward(const ModelFiles& model,
                                                const std::vector<int32_t>& ids);
 
+// What every position attends to in a layer, in that forward pass.   [heads][query][key]
+std::vector<std::vector<std::vector<double>>> naive_attention(const ModelFiles& model,
+                                                              const std::vector<int32_t>& ids,
+                                                              int64_t layer);
+
 // The same through a network: one call a piece of `cut`, the rest in one.
 std::vector<float> run_pieces(Network& network, const std::vector<int32_t>& ids,
                               const std::vector<int64_t>& cut, const std::string& policy = "full");
