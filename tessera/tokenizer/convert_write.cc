@@ -88,10 +88,15 @@ Json json_template(const PortableTokenizer& t) {
 void write_json(const PortableTokenizer& t, const std::string& path) {
   Json vocab = Json::object(), added = Json::array(), merges = Json::array();
   std::string unknown;
+  size_t last_plain = 0;
+  for (size_t id = 0; id < t.tokens.size(); ++id) {
+    if (!is_added(t.tokens[id].type)) last_plain = id;
+  }
   for (size_t id = 0; id < t.tokens.size(); ++id) {
     const auto& token = t.tokens[id];
     if (token.type == PieceType::unknown) unknown = token.text;
-    if (!t.byte_level || !is_added(token.type)) vocab[token.text] = id;
+    // tokenizers numbers added tokens that its vocabulary lacks from the vocabulary's end on.
+    if (!t.byte_level || !is_added(token.type) || id < last_plain) vocab[token.text] = id;
     if (!is_added(token.type)) continue;
     added.push_back({{"id", id},
                      {"content", token.text},
