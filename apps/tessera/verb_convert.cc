@@ -78,6 +78,12 @@ int64_t stored_bytes(const ModelFiles& model) {
 }
 
 int convert(const ConvertOptions& o) {
+  for (const char* end : {".bin", ".safetensors", ".pt", ".pth"}) {
+    if (o.output.ends_with(end)) {
+      throw WrongCommand("-o " + o.output, "is neither a GGUF file nor a folder",
+                         "End it in .gguf, or name a folder.");
+    }
+  }
   use_threads(o.common);
   const ModelFiles model = open_files(o.common);
   std::error_code none;

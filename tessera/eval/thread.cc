@@ -44,7 +44,7 @@ std::string question_of(const ThreadOptions& o, const std::vector<std::string>& 
     return std::string(
                "What are the values of all keys in the JSON object above that contain the "
                "character \"") +
-           kMark + "\"? Answer with a JSON list of these values" + std::string(list);
+           kKeyMark + "\"? Answer with a JSON list of these values" + std::string(list);
   }
   const std::string steps = std::to_string(o.steps);
   if (o.count == 1) {
@@ -134,7 +134,7 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
         std::string marked;
         do {
           marked = key(place);
-          marked[random.below(marked.size())] = kMark;
+          marked[random.below(marked.size())] = kKeyMark;
         } while (!used.insert(marked).second);
         key(place) = marked;
       }
@@ -192,10 +192,10 @@ std::vector<std::string> solve_threads(std::string_view prompt) {
   const auto names = quoted(prompt.substr(0, end));
   const auto asked = quoted(prompt.substr(end));
   std::vector<std::string> out;
-  const bool marked = asked.size() == 1 && asked[0] == std::string(1, kMark);
+  const bool marked = asked.size() == 1 && asked[0] == std::string(1, kKeyMark);
   for (size_t i = 0; i + 1 < names.size(); i += 2) {
     pairs.emplace(names[i], names[i + 1]);
-    if (marked && names[i].find(kMark) != std::string::npos) out.push_back(names[i + 1]);
+    if (marked && names[i].find(kKeyMark) != std::string::npos) out.push_back(names[i + 1]);
   }
   if (marked) return out;
   for (const std::string& start : asked) {

@@ -23,15 +23,15 @@ struct ThreadOptions {
   uint64_t seed = 1;
   // Threads that are asked for together, without a pair in common; with one step they are needles.
   int64_t count = 1;
-  // `count` keys have a character replaced by kMark, which no other key has, and the values of all
-  // keys with it are asked for. Needs steps == 1.
+  // `count` keys have a character replaced by kKeyMark, which no other key has, and the values of
+  // all keys with it are asked for. Needs steps == 1.
   bool marked = false;
   // Needles of one step stand side by side.
   bool clustered = false;
 
   bool list() const { return count > 1 || marked; }
 };
-inline constexpr char kMark = '*';
+inline constexpr char kKeyMark = '*';
 
 // Item number `index`, with as many pairs as fit `room` by `length`, as make_needle(). `depth` (0
 // .. 1) is where a single needle stands; all others lie at random places. Throws Error when not

@@ -32,7 +32,8 @@ TEST(Convert, RefusesWhatItCannotDo) {
   expect_refused(spawn({"convert", "-m", bad, "-o", folder / "m.gguf"}), 1, "bad.gguf");
   NEEDS_MODEL("smollm2");
   expect_refused(spawn({"convert", "-o", folder / "none/m.gguf"}), 1, "cannot be written");
-  expect_refused(spawn({"convert", "-m", "minilm", "-o", folder / "m.gguf"}), 1, "only GGUF");
+  expect_refused(spawn({"convert", "-m", "minilm", "-o", folder / "m.gguf"}), 1, "family bert");
+  expect_refused(spawn({"convert", "-o", folder / "m", "--type", "q8_0"}), 1, "bf16");
   EXPECT_EQ(folder.files(), 1u);
 }
 

@@ -119,12 +119,12 @@ TEST(Thread, MarkedKeysAreAllThereIsOfTheMarkAndClustersAreSideBySide) {
         options.clustered = clustered;
         const NeedleItem item = make_thread(options, 0, index, 3000, characters);
         EXPECT_EQ(solve_threads(item.prompt()), item.answers);
-        EXPECT_EQ(std::count(item.text.begin(), item.text.end(), kMark), 6);
+        EXPECT_EQ(std::count(item.text.begin(), item.text.end(), kKeyMark), 6);
         EXPECT_EQ(item.answers.size(), 6u);
         const size_t pair = item.answers[0].size() * 2 + 8;  // two strings, colon, comma, spaces
         std::vector<size_t> at;
-        for (size_t i = item.text.find(kMark); i != std::string::npos;
-             i = item.text.find(kMark, i + 1)) {
+        for (size_t i = item.text.find(kKeyMark); i != std::string::npos;
+             i = item.text.find(kKeyMark, i + 1)) {
           at.push_back((i - 1) / pair);
         }
         if (clustered) {
