@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "tessera/base/error.h"
 #include "tessera/base/random.h"
 
@@ -41,33 +43,37 @@ std::vector<int64_t> places_of(Random& random, int64_t n, int64_t count) {
 std::string question_of(const ThreadOptions& o, const std::vector<std::string>& keys) {
   constexpr std::string_view list = " and nothing else.";
   if (o.marked) {
-    return std::string(
-               "What are the values of all keys in the JSON object above that contain the "
-               "character \"") +
-           kKeyMark + "\"? Answer with a JSON list of these values" + std::string(list);
+    return fmt::format(
+        "What are the values of all keys in the JSON object above that contain the character "
+        "\"{}\"? Answer with a JSON list of these values{}",
+        kKeyMark, list);
   }
-  const std::string steps = std::to_string(o.steps);
+  if (o.count == 1 && o.steps == 1) {
+    return fmt::format(
+        "What is the value of the key \"{}\" in the JSON object above? Answer with the value "
+        "only.",
+        keys[0]);
+  }
   if (o.count == 1) {
-    if (o.steps == 1) {
-      return "What is the value of the key \"" + keys[0] +
-             "\" in the JSON object above? Answer with the value only.";
-    }
-    return "In the JSON object above, start at the key \"" + keys[0] +
-           "\". Its value is the next key, and so on. What is the value after " + steps +
-           " steps? Answer with the value only.";
+    return fmt::format(
+        "In the JSON object above, start at the key \"{}\". Its value is the next key, and so "
+        "on. What is the value after {} steps? Answer with the value only.",
+        keys[0], o.steps);
   }
   std::string names;
   for (const std::string& key : keys) {
     names.append(names.empty() ? "\"" : ", \"").append(key).append("\"");
   }
   const std::string order =
-      " Answer with a JSON list of the values, in the order of these keys," + std::string(list);
+      fmt::format(" Answer with a JSON list of the values, in the order of these keys,{}", list);
   if (o.steps == 1) {
-    return "What are the values of the keys " + names + " in the JSON object above?" + order;
+    return fmt::format("What are the values of the keys {} in the JSON object above?{}", names,
+                       order);
   }
-  return "In the JSON object above, start at each of the keys " + names +
-         ". The value of a key is the next key, and so on. What are the values after " + steps +
-         " steps from each?" + order;
+  return fmt::format(
+      "In the JSON object above, start at each of the keys {}. The value of a key is the next "
+      "key, and so on. What are the values after {} steps from each?{}",
+      names, o.steps, order);
 }
 
 std::string joined(const std::vector<std::string>& values) {
@@ -164,10 +170,10 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
   const int64_t pairs = options.count * options.steps;
   if (!fits(pairs)) {
     const int64_t least = length(item.prompt());
-    throw Error("length " + std::to_string(room),
-                "is too short for " + std::to_string(pairs) +
-                    " pairs and the question: they take " + std::to_string(least) + " tokens",
-                "Give at least " + std::to_string(least) + ".");
+    throw Error(fmt::format("length {}", room),
+                fmt::format("is too short for {} pairs and the question: they take {} tokens",
+                            pairs, least),
+                fmt::format("Give at least {}.", least));
   }
   int64_t low = pairs, high = 2 * low;
   // Five digits name fewer pairs than a long text could hold.

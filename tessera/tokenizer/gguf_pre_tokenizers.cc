@@ -51,8 +51,8 @@ constexpr std::string_view kAnyDigits =
     R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kHanApart =
     R"([\u4e00-\u9fff\u3400-\u4dbf\x{20000}-\x{2a6df}\x{2a700}-\x{2ebef}\uf900-\ufaff\x{2f800}-\x{2fa1f}]+|[^\r\n\p{L}\p{N}]?(?:(?![\u4e00-\u9fff\u3400-\u4dbf\x{20000}-\x{2a6df}\x{2a700}-\x{2ebef}\uf900-\ufaff\x{2f800}-\x{2fa1f}])\p{L})+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-// The range that ends at U+FAFF begins at U+8C48 in llama.cpp, not at U+F900, whose composed form U+8C48 is: Yi, Hangul
-// and other scripts between them are in it, too.
+// The range that ends at U+FAFF begins at U+8C48 in llama.cpp, not at U+F900, whose composed form
+// U+8C48 is: Yi, Hangul and other scripts between them are in it, too.
 constexpr std::string_view kAsianScripts =
     R"([\u4e00-\u9fff\u3400-\u4dbf\u8c48-\ufaff\u3040-\u309f\u30a0-\u30ff\uff65-\uff9f\u2f00-\u2fdf\u0e40-\u0e7f\u0e80-\u0eff\u1780-\u17ff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\uac00-\ud7af\u1100-\u11ff]+)";
 constexpr std::string_view kLines = R"([^\n]+|[\n]+)";

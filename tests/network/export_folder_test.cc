@@ -2,14 +2,13 @@
 #include "tessera/files/export_folder.h"
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "tessera/base/atomic_file.h"
-#include "tessera/base/error.h"
+#include "tests/base/refusal.h"
 #include "tests/base/same_bits.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/network/tiny_model.h"
@@ -17,7 +16,9 @@
 namespace tessera {
 namespace {
 
+using test::expect_says;
 using test::random_ids;
+using test::refusal;
 using test::run_pieces;
 using test::same_bits;
 using test::TemporaryFolder;
@@ -99,19 +100,6 @@ ModelDescription of_family(const std::string& family) {
   d.tied = true;
   d.query_key_norm = family == "qwen3";
   return d;
-}
-
-std::string refusal(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-void expect_says(const std::string& said, const std::string& part) {
-  EXPECT_NE(said.find(part), std::string::npos) << said;
 }
 
 class ExportFolder : public testing::Test {

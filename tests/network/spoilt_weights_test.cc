@@ -1,18 +1,19 @@
 // A weight that is no number is found when the network is loaded, whatever type it is stored in.
 #include <cstring>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "tessera/base/error.h"
 #include "tessera/network/engine.h"
+#include "tests/base/refusal.h"
 #include "tests/network/tiny_model.h"
 
 namespace tessera {
 namespace {
 
+using test::expect_says;
+using test::refusal;
 using test::tiny_description;
 using test::tiny_model;
 
@@ -46,19 +47,6 @@ class Spoilt final : public Checkpoint {
 uint32_t no_number(DType type) {
   if (type == DType::f32) return 0x7FC00000;
   return type == DType::bf16 ? 0x7FC0 : 0x7E00;
-}
-
-std::string refusal(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-void expect_says(const std::string& said, const std::string& part) {
-  EXPECT_NE(said.find(part), std::string::npos) << said;
 }
 
 TEST(SpoiltWeights, AreNamedWhenTheNetworkIsLoaded) {

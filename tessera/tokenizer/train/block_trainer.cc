@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include "tessera/base/error.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/train/greedy_dictionary.h"
-#include "tessera/tokenizer/train/tokenizer_text.h"
 #include "tessera/tokenizer/train/word_counts.h"
 
 namespace tessera {
@@ -32,9 +30,7 @@ class BlockTrainer : public Trainer {
   explicit BlockTrainer(const BlockTrainerOptions& options) : options_(options) {}
 
   TrainedTokenizer train(TrainingTexts& texts, const TrainingRequest& asked) const override {
-    if (options_.unknown.empty()) throw Error("unknown", "must not be empty in this model");
-    TrainingRequest request = asked;
-    request.specials = specials_with(asked, options_.unknown);
+    const TrainingRequest request = greedy_request(asked, options_.unknown);
     const CuttingParts parts = byte_cutting(request);
     const auto specials = static_cast<int64_t>(request.specials.size());
     check_room(request, specials + 256, "special tokens and bytes");
@@ -50,9 +46,7 @@ class BlockTrainer : public Trainer {
           });
         },
         [&](std::string_view text) { return places.place_to_cut(text); }, request);
-    if (texts.bytes_read() == 0) {
-      throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
-    }
+    expect_text(texts.bytes_read() > 0);
     // Single bytes are there already.
     std::vector<CountedWord> blocks;
     for (const CountedWord& word : counts.words) {

@@ -163,9 +163,7 @@ class Learning {
 
 LearnedBytePairs learn_byte_pairs(const WordCounts& counts, Reading reading,
                                   const BytePairOptions& options, const TrainingRequest& request) {
-  if (counts.words.empty()) {
-    throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
-  }
+  expect_text(!counts.words.empty());
   return Learning(counts, reading, options, request).learn();
 }
 

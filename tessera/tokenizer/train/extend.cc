@@ -130,9 +130,7 @@ ExtendedTokenizer extend_by_texts(const std::string& base, TrainingTexts& texts,
   BaseFile file(base);
   check_size(file, request.vocab_size);
   const WordCounts counts = count_words(texts, file.parts(), request);
-  if (counts.words.empty()) {
-    throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
-  }
+  expect_text(!counts.words.empty());
   const Vocabulary& vocabulary = file.vocabulary();
   std::vector<std::string> tokens;
   tokens.reserve(static_cast<size_t>(vocabulary.size()));

@@ -68,6 +68,13 @@ void TextSample::add(const TextBlock& block) {
   }
 }
 
+TrainingRequest greedy_request(const TrainingRequest& asked, const std::string& unknown) {
+  if (unknown.empty()) throw Error("unknown", "must not be empty in this model");
+  TrainingRequest out = asked;
+  out.specials = specials_with(asked, unknown);
+  return out;
+}
+
 CuttingParts byte_cutting(const TrainingRequest& request) {
   CuttingParts parts = parts_of(request, "bytes");
   if (TextCutter(parts).reading() != Reading::byte_level) {

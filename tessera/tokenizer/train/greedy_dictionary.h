@@ -28,6 +28,9 @@ class TextSample {
   std::vector<std::string> parts_;
 };
 
+// `asked` with `unknown` among its special tokens. Throws Error where that is empty.
+TrainingRequest greedy_request(const TrainingRequest& asked, const std::string& unknown);
+
 // Words that are read by bytes, whole texts unless asked for otherwise. Throws Error for those that
 // are read by characters.
 CuttingParts byte_cutting(const TrainingRequest& request);

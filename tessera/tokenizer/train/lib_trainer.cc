@@ -9,14 +9,12 @@
 
 #include <fmt/format.h>
 
-#include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/base/random.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/tokenizer.h"
 #include "tessera/tokenizer/train/greedy_dictionary.h"
 #include "tessera/tokenizer/train/lib_learning.h"
-#include "tessera/tokenizer/train/tokenizer_text.h"
 
 namespace tessera {
 namespace {
@@ -44,15 +42,11 @@ class LibTrainer : public Trainer {
   bool reads_in_order() const override { return true; }
 
   TrainedTokenizer train(TrainingTexts& texts, const TrainingRequest& asked) const override {
-    if (options_.unknown.empty()) throw Error("unknown", "must not be empty in this model");
-    TrainingRequest request = asked;
-    request.specials = specials_with(asked, options_.unknown);
+    const TrainingRequest request = greedy_request(asked, options_.unknown);
     const CuttingParts parts = byte_cutting(request);
     TextSample sample;
     const Corpus corpus = read(texts, parts, sample);
-    if (corpus.words.empty()) {
-      throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
-    }
+    expect_text(!corpus.words.empty());
     const std::vector<char32_t> alphabet = alphabet_of(corpus);
     std::vector<std::string> tokens = single_bytes();
     for (const char32_t code : alphabet) {

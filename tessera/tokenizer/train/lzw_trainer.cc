@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "tessera/base/error.h"
 #include "tessera/tokenizer/train/greedy_dictionary.h"
-#include "tessera/tokenizer/train/tokenizer_text.h"
 
 namespace tessera {
 namespace {
@@ -16,9 +14,7 @@ class LzwTrainer : public Trainer {
   bool reads_in_order() const override { return true; }
 
   TrainedTokenizer train(TrainingTexts& texts, const TrainingRequest& asked) const override {
-    if (options_.unknown.empty()) throw Error("unknown", "must not be empty in this model");
-    TrainingRequest request = asked;
-    request.specials = specials_with(asked, options_.unknown);
+    const TrainingRequest request = greedy_request(asked, options_.unknown);
     const CuttingParts parts = byte_cutting(request);
     const auto specials = static_cast<int64_t>(request.specials.size());
     check_room(request, specials + 256, "special tokens and bytes");
@@ -37,9 +33,7 @@ class LzwTrainer : public Trainer {
             used += static_cast<int64_t>(size);
           });
         });
-    if (texts.bytes_read() == 0) {
-      throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
-    }
+    expect_text(texts.bytes_read() > 0);
     const std::vector<std::string> tokens = dictionary.entries();
     TrainedTokenizer out;
     out.json = greedy_text(tokens, parts, request, options_.unknown, sample);

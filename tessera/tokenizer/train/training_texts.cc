@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/tokenizer/seams.h"
 
@@ -165,6 +166,11 @@ void TrainingTexts::read_source(const std::string& source, const CutLine& cut,
     sink(TextBlock(std::exchange(lines, std::move(rest)), {}));
   });
   give_items();
+}
+
+void expect_text(bool any) {
+  if (any) return;
+  throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
 }
 
 }  // namespace tessera

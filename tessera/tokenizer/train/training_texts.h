@@ -80,4 +80,7 @@ class TrainingTexts {
   int64_t read_ = 0, cut_lines_ = 0;
 };
 
+// Throws Error unless the texts had `any` part to learn from.
+void expect_text(bool any);
+
 }  // namespace tessera

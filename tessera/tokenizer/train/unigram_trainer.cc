@@ -49,9 +49,7 @@ class UnigramTrainer : public Trainer {
     out.distinct = counts.distinct;
 
     const SpelledWords words = spell(counts, out.notes);
-    if (words.begins.empty()) {
-      throw Error("the texts", "hold nothing to learn from", "Name files with text in them.");
-    }
+    expect_text(!words.begins.empty());
     const auto reserved =
         static_cast<int64_t>(request.specials.size()) + (options_.byte_fallback ? 256 : 0);
     const std::set<char32_t> required = required_characters(words);
