@@ -51,7 +51,9 @@ class Vocabulary {
     if (from.empty()) {
       throw Error(model_.path, "has no tokenizer.json", "Name one with --tokenizer.");
     }
-    convert_tokenizer(from, *open_tokenizer(from), path_, 2000);
+    const std::string lost = convert_tokenizer(from, *open_tokenizer(from), path_,
+                                               {.probes = 2000, .without_normaliser = true});
+    if (!lost.empty()) tell(fmt::format("tessera convert: {} does not hold {}.", o_.output, lost));
     return path_;
   }
 

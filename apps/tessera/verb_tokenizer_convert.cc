@@ -13,26 +13,23 @@ namespace {
 struct ConvertOptions {
   CommonOptions common;
   std::string from, output;
-  TiktokenOptions ranks;
-  int64_t probes = 20000;
+  ConversionOptions conversion;
 };
 
 int convert(const ConvertOptions& options) {
   const PortableFormat& format = format_of(options.output);
   std::string path = resolve_model(options.from);
-  const auto tokenizer = open_tokenizer(path, options.ranks);
+  const auto tokenizer = open_tokenizer(path, options.conversion.ranks);
   if (std::filesystem::is_directory(path)) path += "/tokenizer.json";
-  convert_tokenizer(path, *tokenizer, options.output, options.probes, options.ranks);
+  const std::string lost = convert_tokenizer(path, *tokenizer, options.output, options.conversion);
   if (options.common.json) {
     put(fmt::format("{{\"tokens\":{},\"probes\":{}}}\n", tokenizer->vocabulary().size(),
-                    options.probes));
+                    options.conversion.probes));
   } else {
     put(fmt::format("{}: {}; {} texts have the same ids and the same bytes back\n", options.output,
-                    tokenizer->summary(), options.probes));
+                    tokenizer->summary(), options.conversion.probes));
   }
-  if (!format.leaves_out.empty()) {
-    tell(fmt::format("A file of {} does not hold {}.", format.name, format.leaves_out));
-  }
+  if (!lost.empty()) tell(fmt::format("A file of {} does not hold {}.", format.name, lost));
   return kDone;
 }
 
@@ -52,16 +49,19 @@ Verb verb_tokenizer_convert() {
                    "the file to write; its end names the format: .json, .gguf, .model, .tiktoken")
                 ->type_name("B")
                 ->required();
-            app.add_option("--encoding", options->ranks.encoding,
+            app.add_option("--encoding", options->conversion.ranks.encoding,
                            "which encoding a tiktoken rank file is [by its content]")
                 ->type_name("NAME");
-            app.add_option("--pattern", options->ranks.pattern,
+            app.add_option("--pattern", options->conversion.ranks.pattern,
                            "how a tiktoken rank file cuts text, instead")
                 ->type_name("REGEX");
-            app.add_option("--probes", options->probes,
+            app.add_option("--probes", options->conversion.probes,
                            "random texts of which ids and bytes must agree [20000]")
                 ->type_name("N")
                 ->check(CLI::PositiveNumber);
+            app.add_flag("--without-normaliser", options->conversion.without_normaliser,
+                         "write a format that cannot bring texts to NFC all the same; the texts "
+                         "compared are NFC then");
             return [options] { return convert(*options); };
           }};
 }

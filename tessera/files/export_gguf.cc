@@ -148,6 +148,31 @@ std::vector<float> llama3_factors(const ModelDescription& d) {
   return out;
 }
 
+// Names of llama.cpp's kinds of tokens.
+constexpr int32_t kNormal = 1, kUnused = 5;
+constexpr float kUnusedScore = -1000;
+
+// The vocabulary's tokens, and unused ones for the rows that its model's table has behind them.
+void set_padded_tokens(GgufWriter& writer, const GgufFile& vocabulary, int64_t rows) {
+  std::vector<std::string_view> texts = vocabulary.strings("tokenizer.ggml.tokens");
+  const size_t own = texts.size(), size = static_cast<size_t>(rows);
+  std::vector<std::string> names;
+  for (size_t id = own; id < size; ++id) names.push_back(fmt::format("[PAD{}]", id));
+  texts.insert(texts.end(), names.begin(), names.end());
+  std::vector<int32_t> types;
+  for (const float type : vocabulary.numbers("tokenizer.ggml.token_type")) {
+    types.push_back(static_cast<int32_t>(type));
+  }
+  types.resize(own, kNormal);
+  types.resize(size, kUnused);
+  writer.set("tokenizer.ggml.tokens", std::span<const std::string_view>(texts));
+  writer.set("tokenizer.ggml.token_type", std::span<const int32_t>(types));
+  std::vector<float> scores = vocabulary.numbers("tokenizer.ggml.scores");
+  if (scores.empty()) return;
+  scores.resize(size, kUnusedScore);
+  writer.set("tokenizer.ggml.scores", std::span<const float>(scores));
+}
+
 void set_metadata(GgufWriter& writer, const ModelFiles& model, const Architecture& a,
                   const GgufFile& vocabulary, DType type) {
   const ModelDescription& d = model.description;
@@ -176,9 +201,12 @@ void set_metadata(GgufWriter& writer, const ModelFiles& model, const Architectur
     writer.set(key("rope.scaling.factor"), static_cast<float>(s.factor));
     set("rope.scaling.original_context_length", s.original_context);
   }
+  set_padded_tokens(writer, vocabulary, d.vocabulary);
   for (const GgufEntry& e : vocabulary.entries()) {
     const bool own = e.key == "tokenizer.chat_template" && !model.chat_template.empty();
-    if (e.key.starts_with("tokenizer.") && !own) writer.copy(e);
+    const bool padded = e.key == "tokenizer.ggml.tokens" || e.key == "tokenizer.ggml.token_type" ||
+                        e.key == "tokenizer.ggml.scores";
+    if (e.key.starts_with("tokenizer.") && !own && !padded) writer.copy(e);
   }
   if (!model.chat_template.empty()) writer.set("tokenizer.chat_template", model.chat_template);
 }
@@ -240,11 +268,11 @@ Retyped export_gguf(const ModelFiles& model, const std::function<std::string()>&
   const GgufFile vocabulary(vocabulary_file());
   const auto tokens = vocabulary.find("tokenizer.ggml.tokens");
   const auto* list = tokens ? std::get_if<GgufArray>(&*tokens) : nullptr;
-  if (!list || static_cast<int64_t>(list->count) != d.vocabulary) {
+  if (!list || static_cast<int64_t>(list->count) > d.vocabulary) {
     throw Error(model.path,
                 fmt::format("has a table of {} rows and a vocabulary of {} tokens", d.vocabulary,
                             list ? list->count : 0),
-                "GGUF needs as many; this one is not written.");
+                "GGUF needs a row for each; this one is not written.");
   }
   const std::vector<Export> exports = exports_of(model, a, options.type);
   Retyped out;

@@ -3,8 +3,11 @@
 #include <cstdio>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "tessera/base/error.h"
 #include "tessera/files/shown.h"
+#include "tessera/text/normalise.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/probes.h"
 
@@ -58,10 +61,16 @@ const PortableFormat& format_of(const std::string& path) {
               "Give the file such an end.");
 }
 
-void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
-                       const std::string& target, int64_t probes, const TiktokenOptions& ranks) {
+std::string convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
+                              const std::string& target, const ConversionOptions& options) {
   const PortableFormat& format = format_of(target);
-  const PortableTokenizer portable = read_portable(path, tokenizer, ranks);
+  const PortableTokenizer portable = read_portable(path, tokenizer, options.ranks);
+  const bool normaliser_lost = portable.composes && !format.composes;
+  if (normaliser_lost && !options.without_normaliser) {
+    throw Error(path,
+                fmt::format("brings texts to NFC first, and {} has no normaliser", format.name),
+                "Give --without-normaliser if all texts are NFC already; others get other ids.");
+  }
   const Trial trial(target + ".trial" + std::string(format.suffix));
   format.write(portable, trial.path());
   const auto written = format.read(trial.path(), portable);
@@ -73,8 +82,11 @@ void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
   }
   // Bytes that are no UTF-8 come last, so that the text shown is a plain one where there is one.
   for (bool only_utf8 : {true, false}) {
-    const auto texts = probe_texts(tokenizer.vocabulary(),
-                                   {.count = probes / 2, .seed = 7, .only_utf8 = only_utf8});
+    auto texts = probe_texts(tokenizer.vocabulary(),
+                             {.count = options.probes / 2, .seed = 7, .only_utf8 = only_utf8});
+    for (std::string& text : texts) {
+      if (normaliser_lost) text = normalise(text, NormalForm::nfc);
+    }
     const auto differs = first_difference(tokenizer, *written, texts);
     if (!differs) continue;
     throw Error(path,
@@ -85,6 +97,12 @@ void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
   std::error_code error;
   fs::rename(trial.path(), target, error);
   if (error) throw Error(target, error.message());
+  std::string lost(format.leaves_out);
+  if (normaliser_lost) {
+    lost += std::string(lost.empty() ? "" : ", and ") +
+            "the step that brings texts to NFC: others than those get other ids by it";
+  }
+  return lost;
 }
 
 }  // namespace tessera

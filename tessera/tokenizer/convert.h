@@ -30,6 +30,7 @@ struct PortableTokenizer {
   std::vector<std::string> patterns;  // byte-level only: one after another, each isolates matches
   bool ignore_merges = false;
   bool dummy_prefix = true;            // not byte-level: a space in front of a text
+  bool composes = false;               // texts are brought to NFC first
   std::vector<TokenId> before, after;  // of the template
   std::optional<TokenId> bos, eos;
   std::string where;                       // the file, for errors
@@ -58,6 +59,7 @@ struct PortableFormat {
   std::shared_ptr<const Tokenizer> (*read)(const std::string& path,
                                            const PortableTokenizer& tokenizer);
   std::string_view leaves_out = {};  // what the user has to keep elsewhere
+  bool composes = false;             // can say that texts are brought to NFC
 };
 const std::vector<PortableFormat>& portable_formats();
 // By the end of the file's name; throws Error that lists what there is.
@@ -67,11 +69,18 @@ const PortableFormat& format_of(const std::string& path);
 std::optional<std::string> first_difference(const Tokenizer& a, const Tokenizer& b,
                                             const std::vector<std::string>& texts);
 
+struct ConversionOptions {
+  int64_t probes = 20000;      // random texts to compare on
+  TiktokenOptions ranks = {};  // where the source is a rank file
+  // Writes formats that cannot say that texts are brought to NFC, too: the comparison is on texts
+  // that are NFC already, and others get other ids by the new file.
+  bool without_normaliser = false;
+};
+
 // Writes the tokenizer in `path` to `target`. What was written is read back and compared with the
-// source on `probes` random texts before it gets its name; throws Error with the first text that
-// would differ, and leaves nothing behind.
-void convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
-                       const std::string& target, int64_t probes = 20000,
-                       const TiktokenOptions& ranks = {});
+// source before it gets its name; throws Error with the first text that would differ, and leaves
+// nothing behind. Gives what the new file does not hold, as the end of a sentence; "" if nothing.
+std::string convert_tokenizer(const std::string& path, const Tokenizer& tokenizer,
+                              const std::string& target, const ConversionOptions& options = {});
 
 }  // namespace tessera

@@ -174,11 +174,23 @@ class JsonReader {
     if (pre.is_null()) return read_scored(top, merges);
     read_splitting(pre);
     if (!out_.byte_level) refuse(path_, "the pre-tokenizer is not byte-level");
-    if (!top.value("normalizer", Json()).is_null()) refuse(path_, "there is a normaliser");
+    const Json normaliser = top.value("normalizer", Json());
+    out_.composes = is_nfc(normaliser);
+    if (!normaliser.is_null() && !out_.composes) {
+      refuse(path_, "there is a normaliser other than NFC");
+    }
     out_.merges = std::move(merges);
   }
 
  private:
+  // Also as the only part of a sequence.
+  static bool is_nfc(const Json& normaliser) {
+    if (!normaliser.is_object()) return false;
+    const Json parts = normaliser.value("normalizers", Json());
+    if (parts.is_array() && parts.size() == 1) return is_nfc(parts[0]);
+    return normaliser.value("type", "") == "NFC";
+  }
+
   // To drop what does not match is the same as to isolate matches where the pattern matches
   // everything; where it does not, the comparison finds out.
   static bool cuts_alike(const Json& split) {

@@ -113,7 +113,7 @@ void write_json(const PortableTokenizer& t, const std::string& path) {
                {"truncation", nullptr},
                {"padding", nullptr},
                {"added_tokens", added},
-               {"normalizer", nullptr},
+               {"normalizer", t.composes ? Json{{"type", "NFC"}} : Json(nullptr)},
                {"pre_tokenizer", nullptr},
                {"post_processor", json_template(t)},
                {"decoder", nullptr}};
@@ -308,7 +308,7 @@ std::shared_ptr<const Tokenizer> read_model(const std::string& path, const Porta
 
 const std::vector<PortableFormat>& portable_formats() {
   static const std::vector<PortableFormat> formats = {
-      {"tokenizer.json", ".json", write_json, read_json},
+      {"tokenizer.json", ".json", write_json, read_json, {}, true},
       {"GGUF", ".gguf", write_gguf, read_gguf},
       {"SentencePiece", ".model", write_sentence_piece, read_model},
       {"tiktoken ranks", ".tiktoken", write_ranks, read_ranks_of,

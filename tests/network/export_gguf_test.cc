@@ -12,9 +12,9 @@
 
 #include <gtest/gtest.h>
 
-#include "tessera/base/error.h"
 #include "tessera/files/gguf_model.h"
 #include "tessera/files/gguf_writer.h"
+#include "tests/base/refusal.h"
 #include "tests/base/same_bits.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/network/tiny_model.h"
@@ -22,7 +22,9 @@
 namespace tessera {
 namespace {
 
+using test::expect_says;
 using test::random_ids;
+using test::refusal;
 using test::run_pieces;
 using test::same_bits;
 using test::TemporaryFolder;
@@ -52,19 +54,6 @@ ModelFiles opened(const ModelFiles& source, const std::string& path) {
   out.description = fresh.description;
   out.checkpoint = fresh.checkpoint;
   return out;
-}
-
-std::string refusal(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-void expect_says(const std::string& said, const std::string& part) {
-  EXPECT_NE(said.find(part), std::string::npos) << said;
 }
 
 TEST(ExportGguf, GivesTheSameNetwork) {
@@ -126,6 +115,23 @@ TEST(ExportGguf, MatricesGetTheTypeThatIsAsked) {
   EXPECT_EQ(file.tensor("blk.1.ffn_norm.weight")->type, DType::f32);
 }
 
+TEST(ExportGguf, RowsWithoutTokensAreUnusedTokens) {
+  const TemporaryFolder folder;
+  const ModelFiles model = tiny_model(of_family("qwen2"), 21);
+  const std::string path = folder / "model.gguf";
+  export_gguf(model, vocabulary(folder / "few.gguf", 90), path, {.type = DType::f32});
+  const GgufFile file(path);
+  const auto tokens = file.strings("tokenizer.ggml.tokens");
+  const auto types = file.numbers("tokenizer.ggml.token_type");
+  ASSERT_EQ(tokens.size(), 96U);
+  ASSERT_EQ(types.size(), 96U);
+  EXPECT_EQ(tokens[89], "a");
+  EXPECT_EQ(types[89], 1);
+  EXPECT_EQ(tokens[90], "[PAD90]");
+  EXPECT_EQ(tokens[95], "[PAD95]");
+  EXPECT_EQ(types[95], 5);
+}
+
 TEST(ExportGguf, WhatCannotBeSaidIsRefusedAndLeavesTheOldFile) {
   const TemporaryFolder folder;
   const auto tokens = vocabulary(folder / "vocabulary.gguf");
@@ -135,7 +141,7 @@ TEST(ExportGguf, WhatCannotBeSaidIsRefusedAndLeavesTheOldFile) {
     return refusal([&] { export_gguf(tiny_model(d, 21), of, path, {.type = DType::f32}); });
   };
   expect_says(refused(of_family("tiny"), tokens), "family tiny");
-  expect_says(refused(of_family("llama"), vocabulary(folder / "few.gguf", 95)), "95 tokens");
+  expect_says(refused(of_family("llama"), vocabulary(folder / "many.gguf", 97)), "97 tokens");
   ModelDescription d = of_family("mistral");
   d.layer[1].window = 100;
   expect_says(refused(d, tokens), "sliding window of 100");

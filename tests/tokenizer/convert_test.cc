@@ -33,10 +33,10 @@ TEST(Convert, ByteLevelVocabulariesKeepTheirIds) {
   Folder folder;
   const std::string source = folder.write("a.json", fixtures::byte_level_json().dump());
   const auto tokenizer = read_tokenizer_json(source);
-  convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
+  convert_tokenizer(source, *tokenizer, folder / "b.gguf", {.probes = 2000});
   const auto gguf = read_gguf_tokenizer(GgufFile(folder / "b.gguf"));
   expect_alike(*tokenizer, *gguf);
-  convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", 2000);
+  convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", {.probes = 2000});
   expect_alike(*tokenizer, *read_tokenizer_json(folder / "c.json"));
 }
 
@@ -46,10 +46,10 @@ TEST(Convert, ScoredVocabulariesKeepTheirIds) {
   json["post_processor"] = nullptr;
   const std::string source = folder.write("a.json", json.dump());
   const auto tokenizer = read_tokenizer_json(source);
-  convert_tokenizer(source, *tokenizer, folder / "b.gguf", 2000);
+  convert_tokenizer(source, *tokenizer, folder / "b.gguf", {.probes = 2000});
   const auto gguf = read_gguf_tokenizer(GgufFile(folder / "b.gguf"));
   expect_alike(*tokenizer, *gguf);
-  convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", 2000);
+  convert_tokenizer(folder / "b.gguf", *gguf, folder / "c.json", {.probes = 2000});
   expect_alike(*tokenizer, *read_tokenizer_json(folder / "c.json"));
 }
 
@@ -72,11 +72,28 @@ TEST(Convert, RankFilesKeepTheirIds) {
   ranks.pattern = std::string(kCl100kTiktokenPattern);
   const std::string source = folder.write("a.tiktoken", rank_file());
   const auto tokenizer = read_tiktoken(source, ranks);
-  convert_tokenizer(source, *tokenizer, folder / "b.json", 2000, ranks);
+  convert_tokenizer(source, *tokenizer, folder / "b.json", {.probes = 2000, .ranks = ranks});
   const auto json = read_tokenizer_json(folder / "b.json");
   expect_alike(*tokenizer, *json);
-  convert_tokenizer(folder / "b.json", *json, folder / "c.tiktoken", 2000);
+  convert_tokenizer(folder / "b.json", *json, folder / "c.tiktoken", {.probes = 2000});
   EXPECT_EQ(read_text(folder / "c.tiktoken"), rank_file());
+}
+
+TEST(Convert, NfcStaysOrIsLeftOutWhenAskedFor) {
+  Folder folder;
+  auto json = fixtures::byte_level_json();
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}};
+  const std::string source = folder.write("a.json", json.dump());
+  const auto tokenizer = read_tokenizer_json(source);
+  EXPECT_EQ(convert_tokenizer(source, *tokenizer, folder / "b.json", {.probes = 2000}), "");
+  expect_alike(*tokenizer, *read_tokenizer_json(folder / "b.json"));
+  const std::string lost = convert_tokenizer(source, *tokenizer, folder / "b.gguf",
+                                             {.probes = 2000, .without_normaliser = true});
+  EXPECT_NE(lost.find("NFC"), std::string::npos) << lost;
+  const auto gguf = read_gguf_tokenizer(GgufFile(folder / "b.gguf"));
+  const std::string composed = "\xC3\xA9", decomposed = "e\xCC\x81";
+  EXPECT_EQ(gguf->encode(composed).ids, tokenizer->encode(composed).ids);
+  EXPECT_NE(gguf->encode(decomposed).ids, tokenizer->encode(decomposed).ids);
 }
 
 TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
@@ -86,7 +103,7 @@ TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
     const std::string source = folder.write("a.json", json.dump());
     const auto tokenizer = read_tokenizer_json(source);
     try {
-      convert_tokenizer(source, *tokenizer, folder / target, 2000);
+      convert_tokenizer(source, *tokenizer, folder / target, {.probes = 2000});
       ADD_FAILURE() << reason;
     } catch (const Error& e) {
       EXPECT_NE(std::string(e.what()).find(reason), std::string::npos) << e.what();
@@ -98,7 +115,9 @@ TEST(Convert, WhatTheTargetLacksIsRefusedAndNothingIsLeft) {
   refused(json, "b.bin", ".json, .gguf, .model, .tiktoken");
   refused(fixtures::byte_fallback_json(), "b.tiktoken", "this one is none");
   json["normalizer"] = {{"type", "NFC"}};
-  refused(json, "b.gguf", "a normaliser");
+  refused(json, "b.gguf", "brings texts to NFC first, and GGUF has no normaliser");
+  json["normalizer"] = {{"type", "NFKC"}};
+  refused(json, "b.json", "a normaliser other than NFC");
   json = fixtures::byte_level_json();
   json["pre_tokenizer"] = {{"type", "Sequence"},
                            {"pretokenizers",
