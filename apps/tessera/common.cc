@@ -96,6 +96,12 @@ void add_cache_type(CLI::App& app, CommonOptions& options) {
       ->check(CLI::IsMember({"f32", "f16", "bf16", "q8"}));
 }
 
+void add_precise(CLI::App& app, CommonOptions& options) {
+  app.add_flag("--precise", options.precise,
+               "round nothing to 8 bits on its way into quantised weights: answers of fp32, slower "
+               "reading");
+}
+
 void add_threads(CLI::App& app, CommonOptions& options) {
   app.add_option("-j,--threads", options.threads, "worker threads [what this machine allows]")
       ->type_name("N")

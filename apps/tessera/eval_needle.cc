@@ -492,6 +492,7 @@ Verb needle_verb(const std::string& task, const std::string& summary, const std:
                            "of a heat map")
                 ->type_name("DIR");
             add_ctx(app, o->common);
+            add_precise(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return Sweep(*o).run(); };

@@ -45,6 +45,7 @@ std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
 EngineOptions engine_options(const CommonOptions& options) {
   EngineOptions engine;
   engine.context = options.ctx;
+  if (options.precise) engine.activations = ActivationBits::fifteen;
   const std::pair<std::string_view, CacheChoice> choices[] = {{"f32", CacheChoice::f32},
                                                               {"f16", CacheChoice::f16},
                                                               {"bf16", CacheChoice::bf16},

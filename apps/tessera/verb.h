@@ -32,6 +32,7 @@ struct CommonOptions {
   std::vector<std::string> assume_inert;  // --assume-inert
   std::string tokenizer;                  // --tokenizer; "" means the model's own
   std::string cache_type;                 // --cache-type; "" means what suits the weights
+  bool precise = false;                   // --precise
   int64_t ctx = 0;                        // --ctx; 0 means what the model serves by itself
   std::string rope_scaling;               // --rope-scaling; "" means as the model's files say
   int64_t threads = 0;                    // -j, --threads; 0 means what affinity and cgroup allow
@@ -56,6 +57,7 @@ void add_reference(CLI::App& app, CommonOptions& options);
 void add_tokenizer(CLI::App& app, CommonOptions& options);
 void add_ctx(CLI::App& app, CommonOptions& options);
 void add_cache_type(CLI::App& app, CommonOptions& options);
+void add_precise(CLI::App& app, CommonOptions& options);
 void add_threads(CLI::App& app, CommonOptions& options);
 void add_json(CLI::App& app, CommonOptions& options);
 // Puts one real example with what it prints at the top of the verb's help.

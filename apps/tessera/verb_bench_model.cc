@@ -139,6 +139,7 @@ Verb verb_bench_model() {
             app.add_option("--context", o->context, "what each token sees [full]");
             add_ctx(app, o->common);
             add_cache_type(app, o->common);
+            add_precise(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return bench(*o); };

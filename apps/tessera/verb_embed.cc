@@ -79,6 +79,7 @@ Verb verb_embed() {
             add_model(app, o->common);
             add_tokenizer(app, o->common);
             add_ctx(app, o->common);
+            add_precise(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return embed(*o); };

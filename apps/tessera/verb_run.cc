@@ -279,6 +279,7 @@ Verb verb_run() {
             ->type_name("SPEC");
         add_ctx(app, o->common);
         add_cache_type(app, o->common);
+        add_precise(app, o->common);
         app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
             ->type_name("N");
         app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")

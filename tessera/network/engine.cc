@@ -256,8 +256,9 @@ class Engine final : public Network {
 
   std::string arithmetic() const {
     constexpr std::array<const char*, 4> caches = {"f32", "f16", "bf16", "q8"};
+    constexpr std::array<const char*, 3> bits = {"8 or 15", "15", "8"};
     return fmt::format("{} cache, activations in {} bits", caches[static_cast<size_t>(shape_.type)],
-                       options_.activations == Activations::fifteen_bits ? 15 : 8);
+                       bits[static_cast<size_t>(options_.activations)]);
   }
 
   EngineMemory memory() const {

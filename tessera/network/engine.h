@@ -6,6 +6,7 @@
 
 #include "tessera/files/model.h"
 #include "tessera/kernels/kernels.h"
+#include "tessera/network/activation_bits.h"
 #include "tessera/network/network.h"
 #include "tessera/network/profile.h"
 
@@ -21,8 +22,7 @@ enum class CacheChoice : uint8_t {
 
 struct EngineOptions {
   CacheChoice cache = CacheChoice::automatic;
-  // How finely what goes into quantised matrices is rounded.
-  Activations activations = Activations::fifteen_bits;
+  ActivationBits activations = ActivationBits::mixed;
   // Longest text that will be given, and no longer one is served; at most the trained window. It
   // decides the angles of longrope at every position: up to the original window the short factors
   // hold, beyond it the long ones. 0: the trained window, for longrope the original one.

@@ -115,18 +115,18 @@ class Compiler {
   }
 
   // The quantised form of `v`; made by a row operation unless it is there already. There is one
-  // buffer, because every product reads its input right after it was quantised.
-  const Tiles* quantised(ValueId v) {
+  // buffer a kind, because every product reads its input right after it was quantised.
+  const Tiles* quantised(ValueId v, Activations kind) {
     const int64_t columns = graph_.width[static_cast<size_t>(v)];
     int64_t found = -1;
     for (size_t i = 0; i < plan_.tiles_.size(); ++i) {
-      if (plan_.tile_columns_[i] == columns && plan_.tile_wanted_[i] == in_head_) {
+      if (plan_.tile_columns_[i] == columns && plan_.tile_wanted_[i] == in_head_ &&
+          plan_.tiles_[i].activations == kind) {
         found = static_cast<int64_t>(i);
       }
     }
     if (found < 0) {
-      plan_.tiles_.push_back(
-          {nullptr, tile_bytes(plan_.activations_, kTileTokens, columns), plan_.activations_});
+      plan_.tiles_.push_back({nullptr, tile_bytes(kind, kTileTokens, columns), kind});
       plan_.tile_columns_.push_back(columns);
       plan_.tile_wanted_.push_back(in_head_);
       found = static_cast<int64_t>(plan_.tiles_.size()) - 1;
@@ -140,6 +140,8 @@ class Compiler {
     return tiles;
   }
 
+  Activations kind_into(Part part) const { return activations_into(part, plan_.activations_); }
+
   const float* vector(Parameter p, const char* what, const Place& place) {
     return plan_.weights_.vector(required(std::move(p), what, place));
   }
@@ -148,12 +150,12 @@ class Compiler {
     const int64_t number = numbers_[next_number_++];
     const PackedMatrix& m = plan_.weights_.matrix(number);
     const ValueId in = op.inputs[0];
-    const Tiles* tiles = takes_quantised(m.packing) ? quantised(in) : nullptr;
+    const Tiles* tiles =
+        takes_quantised(m.packing) ? quantised(in, kind_into(op.place.part)) : nullptr;
     auto& list = stages();
     auto* stage = list.empty() ? nullptr : dynamic_cast<LinearStage*>(list.back().get());
     const bool joins =
-        stage && stage->in() == rows(in) && linear_value_ == in &&
-        takes_quantised(stage->parts[0].matrix.packing) == takes_quantised(m.packing);
+        stage && stage->in() == rows(in) && linear_value_ == in && stage->tiles() == tiles;
     if (!joins) {
       list.push_back(std::make_unique<LinearStage>(rows(in), tiles, in_head_));
       stage = static_cast<LinearStage*>(list.back().get());
@@ -167,7 +169,9 @@ class Compiler {
 
   void compile_mixture(const Op& op) {
     const PackedMatrix& router = plan_.weights_.matrix(numbers_[next_number_++]);
-    const Tiles* tiles = takes_quantised(router.packing) ? quantised(op.inputs[0]) : nullptr;
+    const Tiles* tiles = takes_quantised(router.packing)
+                             ? quantised(op.inputs[0], kind_into(Part::router))
+                             : nullptr;
     if (plan_.mixture_.empty()) {
       plan_.mixture_.emplace_back();
       MixtureScratch& s = plan_.mixture_.back();
@@ -176,9 +180,12 @@ class Compiler {
       for (Rows* r : {&s.gathered, &s.down}) *r = {nullptr, d_.width, round_up(d_.width, 16) + 16};
       for (Rows* r : {&s.gate, &s.up})
         *r = {nullptr, d_.ffn_width, round_up(d_.ffn_width, 16) + 16};
-      const Activations kind = plan_.activations_;
-      s.gathered_tiles = {nullptr, tile_bytes(kind, kTileTokens, round_up(d_.width, 32)), kind};
-      s.inner_tiles = {nullptr, tile_bytes(kind, kTileTokens, round_up(d_.ffn_width, 32)), kind};
+      const auto tiles_for = [&](Part part, int64_t width) {
+        const Activations kind = kind_into(part);
+        return Tiles{nullptr, tile_bytes(kind, kTileTokens, round_up(width, 32)), kind};
+      };
+      s.gathered_tiles = tiles_for(Part::up, d_.width);
+      s.inner_tiles = tiles_for(Part::down, d_.ffn_width);
     }
     auto stage = std::make_unique<MixtureStage>(
         MixtureShape{d_.experts_used, d_.experts_renormalised, op.activation}, rows(op.inputs[0]),
@@ -334,7 +341,7 @@ class Compiler {
   bool in_head_ = false;
 };
 
-Plan::Plan(const ModelDescription& d, const Checkpoint& checkpoint, Activations activations)
+Plan::Plan(const ModelDescription& d, const Checkpoint& checkpoint, ActivationBits activations)
     : description_(d), activations_(activations) {
   Compiler(*this, d, checkpoint).compile();
 }

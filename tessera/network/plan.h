@@ -9,6 +9,7 @@
 
 #include "tessera/base/big_buffer.h"
 #include "tessera/files/checkpoint.h"
+#include "tessera/network/activation_bits.h"
 #include "tessera/network/attend_stage.h"
 #include "tessera/network/graph.h"
 #include "tessera/network/linear_stage.h"
@@ -22,7 +23,7 @@ namespace tessera {
 class Plan {
  public:
   // Reads and packs all weights. Throws Error for a checkpoint that lacks a parameter.
-  Plan(const ModelDescription& d, const Checkpoint& checkpoint, Activations activations);
+  Plan(const ModelDescription& d, const Checkpoint& checkpoint, ActivationBits activations);
 
   // Makes room for chunks of up to `rows` rows, `wanted` of them wanted at once.
   void reserve(int64_t rows, int64_t wanted);
@@ -59,7 +60,7 @@ class Plan {
     bool wanted = false;
   };
   ModelDescription description_;
-  Activations activations_;
+  ActivationBits activations_;
   Weights weights_;
   std::deque<Slot> slots_;  // stable addresses: stages point at their Rows
   std::deque<Tiles> tiles_;

@@ -1,4 +1,4 @@
-// logits_probe REF [f32|f16|bf16] [8bit] [context=N]: what a network computes, for the parity
+// logits_probe REF [f32|f16|bf16] [8bit|mixed] [context=N]: what a network computes, for the parity
 // tests. Each line of standard input is a JSON object {"ids": [..], "cuts": [..], "want":
 // "logits"|"hidden"|"pooled"}: the ids are given to the network in pieces that end at the cuts
 // (none: all at once). The answer is an int64 count and as many floats, rows of all ids, or one
@@ -58,13 +58,15 @@ void write(const std::vector<float>& values) {
 int main(int argc, char** argv) try {
   if (argc < 2) return 2;
   tessera::EngineOptions options;
+  options.activations = tessera::ActivationBits::fifteen;
   for (int i = 2; i < argc; ++i) {
     const std::string option = argv[i];
     if (option == "f32") options.cache = tessera::CacheChoice::f32;
     if (option == "f16") options.cache = tessera::CacheChoice::f16;
     if (option == "bf16") options.cache = tessera::CacheChoice::bf16;
     if (option.starts_with("context=")) options.context = std::stoll(option.substr(8));
-    if (option == "8bit") options.activations = tessera::Activations::eight_bits;
+    if (option == "8bit") options.activations = tessera::ActivationBits::eight;
+    if (option == "mixed") options.activations = tessera::ActivationBits::mixed;
   }
   const tessera::ModelFiles model = tessera::open_model(argv[1]);
   const std::unique_ptr<tessera::Network> network = tessera::load_network(model, options);

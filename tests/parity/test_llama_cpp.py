@@ -93,7 +93,7 @@ def test_token_ids_of_texts_with_line_ends():
 def test_greedy_answers(smollm2):  # noqa: F811
     ids = [prompt_ids(p) for p in PROMPTS]
     for prompt, start, theirs in zip(PROMPTS, ids, ask([{"ids": i, "count": 16} for i in ids]), strict=True):
-        ours = tessera("run", "-m", SMOLLM2, "--max-tokens", 16, "--temp", 0, "--json", prompt)["ids"]
+        ours = tessera("run", "-m", SMOLLM2, "--precise", "--max-tokens", 16, "--temp", 0, "--json", prompt)["ids"]
         ours = [i for i in ours if i not in END]
         first = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
         print(f"\n{prompt}: {first} of {len(theirs)} ids equal")
