@@ -42,18 +42,15 @@ foreach(target tessera_objects tessera_text)
                         Threads::Threads)
 endforeach()
 
-# What nearly every source includes, parsed once. The build for ThreadSanitizer goes without it: there each source has to
-# name what it uses.
-if(NOT TESSERA_SANITIZE MATCHES thread)
-  target_compile_options(tessera_objects PRIVATE ${TESSERA_PRECOMPILED_OPTIONS})
-  target_precompile_headers(tessera_objects PRIVATE <algorithm> <array> <cmath> <functional> <map> <memory> <optional>
-                            <span> <string> <unordered_map> <vector> <fmt/format.h>)
-  # These are compiled for other processors.
-  foreach(level reference avx2 avx512)
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc PROPERTIES
-                                SKIP_PRECOMPILE_HEADERS ON)
-  endforeach()
-endif()
+# What nearly every source includes, parsed once. tessera_text goes without it: there each source has to name what it uses.
+target_compile_options(tessera_objects PRIVATE ${TESSERA_PRECOMPILED_OPTIONS})
+target_precompile_headers(tessera_objects PRIVATE <algorithm> <array> <cmath> <functional> <map> <memory> <optional>
+                          <span> <string> <unordered_map> <vector> <fmt/format.h>)
+# These are compiled for other processors.
+foreach(level reference avx2 avx512)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc PROPERTIES
+                              SKIP_PRECOMPILE_HEADERS ON)
+endforeach()
 
 if(TESSERA_SANITIZE MATCHES undefined)
   # Three in four of the checks, at every access of unrolled loops, and nothing that AddressSanitizer would not see.

@@ -22,9 +22,6 @@
 namespace tessera::cli {
 namespace {
 
-constexpr std::array kTypes = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
-                               DType::q5_1, DType::q5_0, DType::q4_1, DType::q4_0};
-
 struct ConvertOptions {
   CommonOptions common;
   std::string output, type;  // "": q8_0 in a GGUF, bf16 in a folder
@@ -94,7 +91,7 @@ int convert(const ConvertOptions& o) {
   }
   RetypeOptions options;
   if (!o.output.ends_with(".gguf")) options.type = DType::bf16;
-  for (const DType t : kTypes) {
+  for (const DType t : writable_types()) {
     if (layout_of(t).name == o.type) options.type = t;
   }
   std::optional<Progress> bar;
@@ -145,11 +142,11 @@ Verb verb_convert() {
                 ->type_name("PATH")
                 ->required();
             std::vector<std::string> names;
-            names.reserve(kTypes.size());
-            for (const DType t : kTypes) names.emplace_back(layout_of(t).name);
+            for (const DType t : writable_types()) names.emplace_back(layout_of(t).name);
             app.add_option(
                    "--type", o->type,
-                   "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 [q8_0; of a folder bf16]")
+                   "f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0 [q8_0; of a "
+                   "folder bf16]")
                 ->type_name("TYPE")
                 ->check(CLI::IsMember(names));
             add_threads(app, o->common);

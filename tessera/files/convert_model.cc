@@ -150,31 +150,51 @@ void compare(const std::string& path, const GgufFile& old, DType type,
 
 }  // namespace
 
+namespace {
+
+// For rows that are no multiple of 256.
+DType in_small_blocks(DType type) {
+  if (type == DType::q4_k) return DType::q5_0;
+  if (type == DType::q5_k) return DType::q5_1;
+  return type == DType::q6_k ? DType::q8_0 : type;
+}
+
+}  // namespace
+
 DType written_type(std::string_view name, std::span<const int64_t> shape, DType stored,
                    DType asked) {
   if (!is_matrix(shape) || !is_number(stored) || is_router(name)) return stored;
-  const bool below_eight = layout_of(asked).block_bytes < 32 && layout_of(asked).block_elements > 1;
-  const DType type = is_table(name) && below_eight ? DType::q8_0 : asked;
-  return shape[0] % layout_of(type).block_elements == 0 ? type : stored;
+  const auto whole = [&](DType t) { return shape[0] % layout_of(t).block_elements == 0; };
+  const bool below_eight = layout_of(asked).block_bytes < layout_of(asked).block_elements;
+  DType type = is_table(name) && below_eight ? DType::q8_0 : asked;
+  if (!whole(type)) type = in_small_blocks(type);
+  return whole(type) ? type : stored;
 }
 
 uint32_t file_type_number(DType type) {
-  constexpr std::array<std::pair<DType, uint32_t>, 8> numbers = {{{DType::f32, 0},
-                                                                  {DType::f16, 1},
-                                                                  {DType::q4_0, 2},
-                                                                  {DType::q4_1, 3},
-                                                                  {DType::q8_0, 7},
-                                                                  {DType::q5_0, 8},
-                                                                  {DType::q5_1, 9},
-                                                                  {DType::bf16, 32}}};
+  constexpr std::array<std::pair<DType, uint32_t>, 11> numbers = {{{DType::f32, 0},
+                                                                   {DType::f16, 1},
+                                                                   {DType::q4_0, 2},
+                                                                   {DType::q4_1, 3},
+                                                                   {DType::q8_0, 7},
+                                                                   {DType::q5_0, 8},
+                                                                   {DType::q5_1, 9},
+                                                                   {DType::q4_k, 14},
+                                                                   {DType::q5_k, 16},
+                                                                   {DType::q6_k, 18},
+                                                                   {DType::bf16, 32}}};
   const auto* found = std::ranges::find(numbers, type, &std::pair<DType, uint32_t>::first);
   return found == numbers.end() ? 0 : found->second;
 }
 
 void expect_written(DType type) {
   if (can_quantise(type)) return;
+  std::string list;
+  for (const DType t : writable_types()) {
+    list.append(list.empty() ? "" : ", ").append(layout_of(t).name);
+  }
   throw Error("type " + std::string(layout_of(type).name), "is read, but not written",
-              "Take f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0.");
+              "Take one of " + list + ".");
 }
 
 Retyped retype_gguf(const GgufFile& file, const std::string& path, const RetypeOptions& options) {

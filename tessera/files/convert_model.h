@@ -24,7 +24,8 @@ struct Retyped {
   double error = 0;  // root mean square of what changed in matrices, relative to their values
 };
 
-// The type that a tensor of `shape` (GGUF's order) gets when matrices are asked for as `asked`.
+// The type that a tensor of `shape` (GGUF's order) gets when matrices are asked for as `asked`:
+// where rows are no multiple of 256, q4_k, q5_k and q6_k become q5_0, q5_1 and q8_0.
 DType written_type(std::string_view name, std::span<const int64_t> shape, DType stored,
                    DType asked);
 // llama.cpp's number for "mostly this type" (general.file_type).

@@ -1,11 +1,13 @@
 #include "tessera/files/quantise.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
+#include "tessera/files/quantise_k.h"
 #include "tessera/kernels/half.h"
 
 namespace tessera {
@@ -93,20 +95,15 @@ void sixteen_bits(std::span<const float> values, uint8_t* out) {
 
 }  // namespace
 
+std::span<const DType> writable_types() {
+  static constexpr std::array types = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
+                                       DType::q6_k, DType::q5_k, DType::q5_1, DType::q5_0,
+                                       DType::q4_k, DType::q4_1, DType::q4_0};
+  return types;
+}
+
 bool can_quantise(DType type) {
-  switch (type) {
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-    case DType::q4_0:
-    case DType::q4_1:
-    case DType::q5_0:
-    case DType::q5_1:
-    case DType::q8_0:
-      return true;
-    default:
-      return false;
-  }
+  return std::ranges::find(writable_types(), type) != writable_types().end();
 }
 
 void quantise(DType type, std::span<const float> values, std::span<std::byte> out) {
@@ -131,6 +128,12 @@ void quantise(DType type, std::span<const float> values, std::span<std::byte> ou
       return blocks(type, q5_1, values, b);
     case DType::q8_0:
       return blocks(type, q8_0, values, b);
+    case DType::q4_k:
+      return blocks(type, quantise_q4_k, values, b);
+    case DType::q5_k:
+      return blocks(type, quantise_q5_k, values, b);
+    case DType::q6_k:
+      return blocks(type, quantise_q6_k, values, b);
     default:
       return;
   }

@@ -13,12 +13,14 @@ namespace tessera {
 // Integers and f64 are rounded to fp32.
 void dequantise(DType type, std::span<const std::byte> data, std::span<float> out);
 
-// Whether quantise() writes this type: f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0.
+// Whether quantise() writes this type, as those of writable_types() are.
 bool can_quantise(DType type);
+// f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0.
+std::span<const DType> writable_types();
 
 // Needs can_quantise(type), values.size() a multiple of the block and out of the matching size. The
-// plain types round to nearest even; q4_0 to q8_0 give the bits that ggml's reference gives.
-// Values must be finite.
+// plain types round to nearest even; q4_0 to q8_0 give the bits that ggml's reference gives; q4_k
+// to q6_k are fitted (quantise_k.h). Values must be finite.
 void quantise(DType type, std::span<const float> values, std::span<std::byte> out);
 
 }  // namespace tessera

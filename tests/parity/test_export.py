@@ -25,13 +25,14 @@ WIDE = dict(vocab_size=49152, hidden_size=64, intermediate_size=96, head_dim=16,
 SERVED = ["llama", "llama-llama3", "llama-biases", "llama-linear", "mistral", "smollm3", "qwen2", "qwen3", "olmo2"]
 
 
-def checkpoint(name, folder):
+def checkpoint(name, folder, **more):
     kind, keys = tiny_models.CASES[name]
     if "sliding_window" in keys:
         keys = dict(keys, sliding_window=keys["max_position_embeddings"])
     keys = dict(keys, **{k: v for k, v in WIDE.items() if k != "head_dim" or kind not in ("qwen2", "smollm3", "olmo2")})
     if kind.startswith("qwen"):
         keys = dict(keys, vocab_size=49200)  # more rows than tokens
+    keys = dict(keys, **more)
     torch.manual_seed(7)
     config = transformers.AutoConfig.for_model(kind, **keys)
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
@@ -68,6 +69,22 @@ def test_continues_as_transformers_does(name, vocabulary, tmp_path):
             # No id: llama.cpp ends a text without saying by which token.
             if answer:
                 assert want[answer[0]] > want.max() - MARGIN
+
+
+# llama.cpp rounds what goes into quantised weights to 8 bits.
+@pytest.mark.parametrize("kind", ["q4_k", "q5_k", "q6_k"])
+def test_fitted_types_are_read_alike(kind, vocabulary, tmp_path):
+    checkpoint("llama", tmp_path / "model", hidden_size=256, intermediate_size=512, initializer_range=0.1)
+    (tmp_path / "model" / "tokenizer.json").write_bytes(vocabulary.read_bytes())
+    path = tmp_path / "model.gguf"
+    subprocess.run([probes.BINARY, "convert", "-m", tmp_path / "model", "-o", path, "--type", kind], check=True)
+    draw = random.Random(5)
+    prompts = [[draw.randrange(100, 49000) for _ in range(draw.randint(2, 20))] for _ in range(6)]
+    theirs = ask([{"ids": p, "count": 1} for p in prompts], str(path))
+    with probes.Logits(path) as ours:
+        for prompt, answer in zip(prompts, theirs, strict=True):
+            got = torch.tensor(ours(prompt)[-1])
+            assert not answer or got[answer[0]] > got.max() - 0.02 * (got.max() - got.min())
 
 
 def test_a_gguf_becomes_what_transformers_opens(vocabulary, tmp_path):

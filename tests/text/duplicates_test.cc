@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
+#include "tests/base/rounds.h"
 
 namespace tessera {
 namespace {
@@ -46,11 +47,12 @@ TEST(MinHash, FindsPlantedNearDuplicatesAndLittleElse) {
   auto filter = make_duplicate_filter("minhash:threshold=0.8");
   std::vector<std::string> documents;
   std::vector<int> planted;  // -1: new
-  for (int i = 0; i < 2000; ++i) {
+  constexpr int kPlanted = test::rounds(1000);
+  for (int i = 0; i < 2 * kPlanted; ++i) {
     documents.push_back(words(random, 200 + static_cast<int>(random() % 200)));
     planted.push_back(-1);
   }
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < kPlanted; ++i) {
     std::string copy = edited(documents[static_cast<size_t>(i)], random, 1 + i % 3);
     EXPECT_GT(jaccard(documents[static_cast<size_t>(i)], copy, 16), 0.8);
     documents.push_back(std::move(copy));
@@ -62,7 +64,7 @@ TEST(MinHash, FindsPlantedNearDuplicatesAndLittleElse) {
     if (!duplicate) continue;
     planted[i] == static_cast<int>(duplicate->of) ? ++found : ++wrong;
   }
-  EXPECT_GE(found, 950);
+  EXPECT_GE(found, kPlanted * 95 / 100);
   EXPECT_LT(wrong, 10);
 }
 
@@ -74,7 +76,7 @@ TEST(MinHash, ComparesPairsAsOftenAsTheFormulaSays) {
   for (int edits : {4, 8, 16, 32, 64}) {
     double expected = 0;
     int compared = 0;
-    constexpr int kPairs = 400;
+    constexpr int kPairs = test::rounds(400);
     for (int i = 0; i < kPairs; ++i) {
       const std::string one = words(random, 120), two = edited(one, random, edits);
       auto filter = make_duplicate_filter("minhash:threshold=0,bands=12,rows=5,shingle=4");

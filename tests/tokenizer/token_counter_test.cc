@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
+#include "tests/base/rounds.h"
 #include "tests/tokenizer/fixtures.h"
 
 namespace tessera {
@@ -84,7 +85,7 @@ std::vector<TokenId> ids_of(const Tokenizer& tokenizer, std::string_view text) {
 TEST(Seams, TheIdsOfBothSidesMakeTheIdsOfTheWhole) {
   size_t seams = 0;
   for (const auto& [name, tokenizer] : tokenizers()) {
-    for (unsigned seed = 0; seed < 400; ++seed) {
+    for (unsigned seed = 0; seed < test::rounds(400U); ++seed) {
       std::mt19937 random(seed);
       const std::string text = long_text(random, 3);
       const auto whole = ids_of(*tokenizer, text);
@@ -104,7 +105,7 @@ TEST(Seams, TheIdsOfBothSidesMakeTheIdsOfTheWhole) {
       }
     }
   }
-  EXPECT_GT(seams, 10000U);
+  EXPECT_GT(seams, test::rounds(10000U));
 }
 
 TEST(Seams, AreFoundWhereTheFilesPartsPromiseThem) {
@@ -123,7 +124,7 @@ TEST(Seams, AreFoundWhereTheFilesPartsPromiseThem) {
 
 TEST(TokenCounter, CountsWhatAFullEncodeGivesAfterRandomEdits) {
   for (const auto& [name, tokenizer] : tokenizers()) {
-    for (unsigned seed = 0; seed < 6; ++seed) {
+    for (unsigned seed = 0; seed < test::rounds(6U); ++seed) {
       SCOPED_TRACE(name + ", seed " + std::to_string(seed));
       std::mt19937 random(seed);
       const CountOptions options{.add_template = seed % 2 == 0, .special_in_text = seed % 3 == 0};

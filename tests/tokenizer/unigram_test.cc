@@ -7,6 +7,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/tokenizer/id_buffer.h"
+#include "tests/base/rounds.h"
 
 namespace tessera {
 namespace {
@@ -118,7 +119,7 @@ TEST(Unigram, ControlTokensAreNoPiecesOfContent) {
 // Words looked up, against the whole text at once. Scores lie so near to each other, and sums
 // become so large, that floats decide between them.
 TEST(Unigram, WordByWordGivesTheIdsOfTheWholeText) {
-  for (unsigned seed = 0; seed < 60; ++seed) {
+  for (unsigned seed = 0; seed < test::rounds(60U); ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
     Case c;

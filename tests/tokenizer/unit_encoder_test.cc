@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "tessera/tokenizer/id_buffer.h"
+#include "tests/base/rounds.h"
 #include "tests/tokenizer/fixtures.h"
 
 namespace tessera {
@@ -171,7 +172,7 @@ std::vector<std::string> joined_by_definition(const Json& json, std::vector<std:
 }
 
 TEST(EncodePiece, OfAnyLengthIsWhatTheMergesDefine) {
-  for (unsigned seed = 0; seed < 30; ++seed) {
+  for (unsigned seed = 0; seed < test::rounds(30U); ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 rng(seed);
     const Json json = with_random_merges(fixtures::byte_level_json(), rng, true, 120);

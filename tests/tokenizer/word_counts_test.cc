@@ -7,6 +7,7 @@
 #include "tessera/base/error.h"
 #include "tessera/base/random.h"
 #include "tessera/tokenizer/tokenizer_json.h"
+#include "tests/base/rounds.h"
 #include "tests/base/temporary_folder.h"
 
 namespace tessera {
@@ -54,7 +55,7 @@ TEST(TextCutter, CutsBlocksOfLinesAsThePartsCutEveryLine) {
     const CuttingParts parts = cutting_named(name);
     TextCutter cutter(parts);
     Random random(1);
-    for (int round = 0; round < 250; ++round) {
+    for (int round = 0; round < test::rounds(250); ++round) {
       const std::string text = random_text(random, 1 + random.below(40));
       ASSERT_EQ(words_of(cutter, TextBlock(text, {})), words_by_parts(parts, text))
           << testing::PrintToString(text);
