@@ -102,7 +102,6 @@ void check_read_flags(const RunOptions& o) {
 std::optional<ReadDocument> read_document(const RunOptions& o, Session& session,
                                           const std::string& question) {
   Document document(o.file);
-  if (document.text().empty()) throw Error(o.file, "is empty", "Name a file that holds a text.");
   Frame frame;
   if (o.raw) {
     frame = raw_frame(session, question, o.special_in_text);
@@ -113,6 +112,7 @@ std::optional<ReadDocument> read_document(const RunOptions& o, Session& session,
   }
   ReadTask task;
   task.document = document.text();
+  task.name = o.file;
   task.question = question;
   task.encode = [&](std::string_view text) {
     EncodeOptions options;

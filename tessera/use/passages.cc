@@ -83,7 +83,7 @@ std::vector<Passage> BestPassages::take() {
 void need_something_to_read(const ReadTask& task) {
   if (blank(task.question)) throw Error("question", "is empty", "Say what is asked.");
   if (blank(task.document.substr(0, 1 << 20)) && blank(task.document)) {
-    throw Error("document", "is empty", "Name a file that holds a text.");
+    throw Error(task.name, "is empty", "Name a file that holds a text.");
   }
 }
 

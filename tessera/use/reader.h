@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct Passage {
 
 // What a reader is given. Views and the network outlive the call.
 struct ReadTask {
-  std::string_view document;  // any bytes
+  std::string_view document;      // any bytes
+  std::string name = "document";  // for messages
   std::string_view question;
   // Tokens of a piece of the document, as content: control tokens in it stay text.
   std::function<std::vector<int32_t>(std::string_view)> encode;

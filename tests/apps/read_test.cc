@@ -89,7 +89,7 @@ TEST(RunRead, WrongFlagsAreRefusedInOneLine) {
   NEEDS_MODEL("smollm2");
   expect_refused(spawn({"run", "--file", file, "--read", "bm25", " "}), 1, "question: is empty");
   expect_refused(spawn({"run", "--file", "/dev/null", "--read", "bm25", "x"}), 1,
-                 "document: is empty");
+                 "/dev/null: is empty");
 }
 
 }  // namespace
