@@ -187,7 +187,7 @@ def combining_classes(nfd):
         if c == 0x0345:
             out[c] = 240
         elif swaps(0x0345, c):
-            out[c] = max(k for k, mark in known if not swaps(mark, c)) if not swaps(0x0334, c) else 1
+            out[c] = max(k for k, mark in known if mark == c or not swaps(mark, c)) if not swaps(0x0334, c) else 1
     return out
 
 

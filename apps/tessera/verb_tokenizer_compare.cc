@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/verb.h"
+#include "tessera/base/atomic_file.h"
 #include "tessera/text/corpus.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/compare.h"
+#include "tessera/tokenizer/cut_page.h"
 #include "tessera/tokenizer/model_tokenizer.h"
 #include "tessera/tokenizer/probes.h"
 
@@ -16,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 struct CompareOptions {
   CommonOptions common;
-  std::string a, b, corpus, field = "text";
+  std::string a, b, corpus, html, field = "text";
   int64_t costliest = 10;
 };
 
@@ -102,7 +104,31 @@ void print_table(const TokenizerComparison& c, const CompareOptions& o) {
   }
 }
 
+// The first lines of the corpus that are long enough to show something.
+class Paragraphs {
+ public:
+  void add(std::string_view text) {
+    while (!text.empty() && kept_.size() < kMost) {
+      const size_t end = std::min(text.find('\n'), text.size());
+      if (end >= kLeast) {
+        std::string_view line = text.substr(0, std::min(end, kLongest));
+        line.remove_suffix(incomplete_tail(line));
+        kept_.emplace_back(line);
+      }
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+  }
+  const std::vector<std::string>& kept() const { return kept_; }
+
+ private:
+  static constexpr size_t kMost = 12, kLeast = 60, kLongest = 2000;
+  std::vector<std::string> kept_;
+};
+
 int compare(const CompareOptions& options) {
+  if (!options.html.empty() && options.corpus.empty()) {
+    throw WrongCommand("--html", "shows texts, and none are named", "Add --corpus.");
+  }
   const auto a = open_tokenizer(options.a), b = open_tokenizer(options.b);
   TokenizerComparer comparer(a, b);
   if (options.corpus.empty()) {
@@ -110,7 +136,15 @@ int compare(const CompareOptions& options) {
       for (const std::string& text : probe_texts(side->vocabulary(), {})) comparer.add(text);
     }
   } else {
-    read_corpus(options.corpus, options.field, [&](std::string_view text) { comparer.add(text); });
+    Paragraphs paragraphs;
+    read_corpus(options.corpus, options.field, [&](std::string_view text) {
+      comparer.add(text);
+      if (!options.html.empty()) paragraphs.add(text);
+    });
+    if (!options.html.empty()) {
+      const NamedTokenizer both[] = {{options.a, a}, {options.b, b}};
+      write_file(options.html, cut_page(both, paragraphs.kept()));
+    }
   }
   const TokenizerComparison found = comparer.finish(static_cast<size_t>(options.costliest));
   if (!options.common.json) {
@@ -147,6 +181,9 @@ Verb verb_tokenizer_compare() {
         app.add_option("--corpus", options->corpus,
                        "texts to measure on: a file, a folder, or - [random probes]")
             ->type_name("F|DIR|-");
+        app.add_option("--html", options->html,
+                       "a page to write that shows how both cut the first paragraphs, in colours")
+            ->type_name("FILE");
         app.add_option("--field", options->field,
                        "the member of .jsonl lines that holds the text [text]")
             ->type_name("NAME");

@@ -77,12 +77,20 @@ int train(TrainOptions options) {
   request.threads = options.common.threads > 0 ? options.common.threads : available_threads();
   if (is_terminal(STDERR_FILENO)) request.progress = descriptor_sink(STDERR_FILENO);
   const auto trainer = make_guest<Trainer>(options.trainer);
+  const bool as_model = options.output.ends_with(".model");
+  if (!(as_model ? trainer->makes_sentence_piece() : trainer->makes_json())) {
+    throw WrongCommand(
+        "-o " + options.output,
+        options.trainer + (as_model ? " makes no SentencePiece .model"
+                                    : " makes nothing that a tokenizer.json can say"),
+        as_model ? "Write a .json, or choose another --model." : "Write a .model.");
+  }
   // An output that cannot be written is found out before the work.
   AtomicFile file(options.output);
   TrainingTexts texts(options.sources, {.shape = {.field = options.field, .lines = options.lines},
                                         .progress = request.progress});
   const TrainedTokenizer made = trainer->train(texts, request);
-  file.write(made.json);
+  file.write(as_model ? made.sentence_piece : made.json);
   file.commit();
   report(made, options);
   return kDone;
@@ -109,7 +117,9 @@ Verb verb_tokenizer_train() {
                        "texts: files (also .gz, .zst), folders, .jsonl, or - for standard input")
             ->type_name("F|DIR|-")
             ->required();
-        app.add_option("-o,--output", options->output, "the tokenizer.json to write")
+        app.add_option(
+               "-o,--output", options->output,
+               "the tokenizer.json to write, or, where the model has one, a SentencePiece .model")
             ->type_name("FILE")
             ->required();
         app.add_option("--vocab-size", request.vocab_size,

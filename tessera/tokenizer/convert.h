@@ -41,6 +41,9 @@ struct PortableTokenizer {
 // other format has.
 PortableTokenizer read_portable(const std::string& path, const Tokenizer& tokenizer,
                                 const TiktokenOptions& ranks = {});
+// The merges that scores stand for: every way to cut a piece into two pieces, the highest score
+// first. Needs a tokenizer that is not byte-level.
+std::vector<std::pair<std::string, std::string>> merges_of_scores(const PortableTokenizer& t);
 // What ranks, a pattern and special tokens are in other formats: into `out`, whose tokens are
 // there.
 void read_ranked(const RankedVocabulary& ranked, PortableTokenizer& out);

@@ -1,6 +1,5 @@
 // What all formats share to files.
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <unordered_map>
 
@@ -15,6 +14,7 @@
 #include "tessera/tokenizer/gguf_pre_tokenizers.h"
 #include "tessera/tokenizer/pre_tokenizers.h"
 #include "tessera/tokenizer/probes.h"
+#include "tessera/tokenizer/sentence_piece_writer.h"
 
 namespace tessera {
 namespace {
@@ -34,31 +34,6 @@ void expect_simple_frame(const PortableTokenizer& t) {
   if (!named(t.before, t.bos) || !named(t.after, t.eos)) {
     refuse(t, "the template has more than a first and a last token");
   }
-}
-
-// Every way to cut a piece into two is a merge; higher scores come first.
-std::vector<std::pair<std::string, std::string>> merges_of_scores(const PortableTokenizer& t) {
-  std::unordered_map<std::string_view, size_t> ids;
-  for (size_t i = 0; i < t.tokens.size(); ++i) {
-    if (t.tokens[i].type == PieceType::normal) ids.emplace(t.tokens[i].text, i);
-  }
-  std::vector<size_t> order(t.tokens.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return t.tokens[a].score > t.tokens[b].score; });
-  std::vector<std::pair<std::string, std::string>> out;
-  for (size_t id : order) {
-    const std::string_view text = t.tokens[id].text;
-    if (t.tokens[id].type != PieceType::normal) continue;
-    for (size_t at = 0; at < text.size();) {
-      at += unit_at(text, at).length;
-      if (at >= text.size()) break;
-      if (ids.contains(text.substr(0, at)) && ids.contains(text.substr(at))) {
-        out.emplace_back(text.substr(0, at), text.substr(at));
-      }
-    }
-  }
-  return out;
 }
 
 bool is_added(PieceType type) {
@@ -243,55 +218,21 @@ void write_gguf(const PortableTokenizer& t, const std::string& path) {
   writer.finish();
 }
 
-// Fields of a protocol buffer.
-void put_varint(std::string& out, uint64_t value) {
-  for (; value >= 128; value >>= 7) out += static_cast<char>(value | 128);
-  out += static_cast<char>(value);
-}
-void put_number(std::string& out, uint64_t field, uint64_t value) {
-  put_varint(out, field << 3);
-  put_varint(out, value);
-}
-void put_bytes(std::string& out, uint64_t field, std::string_view bytes) {
-  put_varint(out, field << 3 | 2);
-  put_varint(out, bytes.size());
-  out += bytes;
-}
-
 void write_sentence_piece(const PortableTokenizer& t, const std::string& path) {
   if (t.byte_level) refuse(t, "SentencePiece has no byte-level vocabularies");
   if (!t.before.empty() || !t.after.empty()) {
     refuse(t, "SentencePiece files say nothing of a template, and this one has one");
   }
-  std::string out;
-  uint64_t unknown = 0;
-  bool bytes = false;
+  SentencePieceModel model;
   for (size_t id = 0; id < t.tokens.size(); ++id) {
     const auto& token = t.tokens[id];
-    std::string piece;
-    put_bytes(piece, 1, token.text);
-    put_varint(piece, 2 << 3 | 5);
-    char score[4];
-    std::memcpy(score, &token.score, sizeof score);
-    piece.append(score, sizeof score);
-    put_number(piece, 3, static_cast<uint64_t>(token.type));
-    put_bytes(out, 1, piece);
-    if (token.type == PieceType::unknown) unknown = id;
-    bytes = bytes || token.type == PieceType::byte;
+    model.pieces.push_back({token.text, token.score, token.type});
+    if (token.type == PieceType::unknown) model.unknown = static_cast<int64_t>(id);
   }
-  std::string trainer, normaliser;
-  put_number(trainer, 3, 2);
-  put_number(trainer, 35, bytes ? 1 : 0);
-  put_number(trainer, 40, unknown);
-  put_number(trainer, 41, static_cast<uint64_t>(int64_t{t.bos.value_or(-1)}));
-  put_number(trainer, 42, static_cast<uint64_t>(int64_t{t.eos.value_or(-1)}));
-  put_bytes(normaliser, 1, "identity");
-  put_number(normaliser, 3, t.dummy_prefix ? 1 : 0);
-  put_number(normaliser, 4, 0);
-  put_number(normaliser, 5, 1);
-  put_bytes(out, 2, trainer);
-  put_bytes(out, 3, normaliser);
-  write_file(path, out);
+  model.bos = t.bos.value_or(-1);
+  model.eos = t.eos.value_or(-1);
+  model.dummy_prefix = t.dummy_prefix;
+  write_file(path, sentence_piece_bytes(model));
 }
 
 std::shared_ptr<const Tokenizer> read_json(const std::string& path, const PortableTokenizer&) {
@@ -305,6 +246,30 @@ std::shared_ptr<const Tokenizer> read_model(const std::string& path, const Porta
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> merges_of_scores(const PortableTokenizer& t) {
+  std::unordered_map<std::string_view, size_t> ids;
+  for (size_t i = 0; i < t.tokens.size(); ++i) {
+    if (t.tokens[i].type == PieceType::normal) ids.emplace(t.tokens[i].text, i);
+  }
+  std::vector<size_t> order(t.tokens.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return t.tokens[a].score > t.tokens[b].score; });
+  std::vector<std::pair<std::string, std::string>> out;
+  for (size_t id : order) {
+    const std::string_view text = t.tokens[id].text;
+    if (t.tokens[id].type != PieceType::normal) continue;
+    for (size_t at = 0; at < text.size();) {
+      at += unit_at(text, at).length;
+      if (at >= text.size()) break;
+      if (ids.contains(text.substr(0, at)) && ids.contains(text.substr(at))) {
+        out.emplace_back(text.substr(0, at), text.substr(at));
+      }
+    }
+  }
+  return out;
+}
 
 const std::vector<PortableFormat>& portable_formats() {
   static const std::vector<PortableFormat> formats = {

@@ -54,11 +54,11 @@ class UnigramLattice {
     if (!single) visit(at + length, options_.unknown_score, kUnknown);
   }
 
-  // What a sum becomes with one more token. It is a double before it is rounded, but for unknown
-  // characters: so the references have it, and so sums are compared.
+  // What a sum becomes with one more token, rounded to `Sum`: so the references have it, and so
+  // sums are compared.
   template <class Sum>
-  static double added(Sum so_far, double score, TokenId id) {
-    return id == kUnknown ? static_cast<double>(static_cast<Sum>(score) + so_far) : score + so_far;
+  static Sum added(Sum so_far, double score) {
+    return static_cast<Sum>(static_cast<Sum>(score) + so_far);
   }
 
   // Appends the tokens of the way whose sum is greatest and gives that sum; `start` stands in front
@@ -75,11 +75,11 @@ class UnigramLattice {
       // has to be better.
       each_token(piece, at, allow_control, [&](size_t end, double score, TokenId id) {
         Arrival<Sum>& a = best[end];
-        const double sum = added(so_far, score, id);
+        const Sum sum = added(so_far, score);
         if (a.from == kNowhere) {
-          a = {static_cast<Sum>(sum), static_cast<uint32_t>(at), id, kAlone};
+          a = {sum, static_cast<uint32_t>(at), id, kAlone};
         } else if (sum > a.sum) {
-          a = {static_cast<Sum>(sum), static_cast<uint32_t>(at), id, static_cast<Sum>(sum - a.sum)};
+          a = {sum, static_cast<uint32_t>(at), id, static_cast<Sum>(sum - a.sum)};
         } else {
           a.margin = std::min(a.margin, static_cast<Sum>(a.sum - sum));
         }

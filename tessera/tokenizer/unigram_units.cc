@@ -159,7 +159,7 @@ class UnigramRunner : public Model::Runner {
   }
 
   void add(TokenId id) {
-    sum_ = static_cast<Sum>(UnigramLattice::added(sum_, lattice_.score(id), id));
+    sum_ = UnigramLattice::added(sum_, lattice_.score(id));
   }
 
   // Appends the ids of tokens_; neighbours that are unknown are one token, or their bytes are.

@@ -150,5 +150,77 @@ TEST(PairMerger, TokensStayBelowTheLongestLengthOnceMerged) {
   for (const std::string& token : merger.tokens()) EXPECT_LT(token.size(), 5U) << token;
 }
 
+// Oracle: recounting, with every pair that ever stood kept in mind.
+TEST(PairMerger, ByTextMergesAreThoseOfRecounting) {
+  Random random(4);
+  int absent = 0;
+  for (int round = 0; round < 300; ++round) {
+    Corpus corpus = random_corpus(random, 1 + random.below(4), 1 + random.below(30), 14);
+    const auto allowed = [&](std::string_view text) {
+      return text.size() <= 6 && text.find("ca") == std::string_view::npos;
+    };
+    const PairMergerOptions options{.vocab_size = static_cast<int64_t>(10 + random.below(60)),
+                                    .by_text = true,
+                                    .allowed = allowed};
+    const auto found = learn(corpus, options);
+    std::map<Pair, int64_t> counts;  // of all pairs so far
+    std::set<Pair> done;
+    std::vector<LearnedMerge> wanted;
+    while (static_cast<int64_t>(corpus.tokens.size()) < options.vocab_size) {
+      for (auto& [pair, count] : counts) count = 0;
+      for (const auto& [word, count] : corpus.words) {
+        for (size_t i = 0; i + 1 < word.size(); ++i) counts[{word[i], word[i + 1]}] += count;
+      }
+      const auto text_of = [&](const Pair& p) {
+        return corpus.tokens[p.first] + corpus.tokens[p.second];
+      };
+      std::tuple<int64_t, size_t, std::string> best;
+      Pair pair{0, 0};
+      bool any = false;
+      for (const auto& [p, count] : counts) {
+        if (done.contains(p) || !allowed(text_of(p))) continue;
+        const auto key = std::make_tuple(-count, text_of(p).size(), text_of(p));
+        if (any && !(key < best)) continue;
+        any = true;
+        best = key;
+        pair = p;
+      }
+      if (!any) break;
+      done.insert(pair);
+      const std::string text = text_of(pair);
+      if (std::find(corpus.tokens.begin(), corpus.tokens.end(), text) != corpus.tokens.end()) {
+        continue;
+      }
+      absent += std::get<0>(best) == 0;
+      const auto id = static_cast<uint32_t>(corpus.tokens.size());
+      corpus.tokens.push_back(text);
+      wanted.push_back({pair.first, pair.second, id});
+      for (auto& [word, count] : corpus.words) {
+        Word next;
+        for (size_t i = 0; i < word.size(); ++i) {
+          const bool here =
+              i + 1 < word.size() && word[i] == pair.first && word[i + 1] == pair.second;
+          next.push_back(here ? id : word[i]);
+          if (here) {
+            ++i;
+            // A pair that stood for a moment, while its word was joined from left to right.
+            if (i + 1 < word.size()) counts[{id, word[i + 1]}];
+          }
+        }
+        word = next;
+      }
+    }
+    expect_equal(found, wanted);
+  }
+  EXPECT_GT(absent, 20);
+}
+
+TEST(PairMerger, ByTextATextIsMadeInOneWayOnly) {
+  Corpus corpus{{"a", "bc", "ab", "c"}, {{{0, 1}, 3}, {{2, 3}, 5}}};
+  const auto merges = learn(corpus, {.vocab_size = 10, .by_text = true});
+  ASSERT_EQ(merges.size(), 1U);
+  EXPECT_EQ(merges[0].left, 2U);
+}
+
 }  // namespace
 }  // namespace tessera

@@ -89,6 +89,51 @@ TEST(SeedPieces, KeepAllCharactersWhateverTheLimit) {
   EXPECT_EQ(seed_pieces(corpus.words, 16, 12).size(), 12U);
 }
 
+// Oracle: every substring of whole texts, by what stands behind it there.
+TEST(SeedPieces, OfWordsWithWhatFollowsThemAreThoseOfTheTexts) {
+  Random random(3);
+  for (int round = 0; round < 100; ++round) {
+    std::map<std::pair<Text, char32_t>, int64_t> words;
+    std::map<Text, std::pair<int64_t, std::set<char32_t>>> found;
+    for (size_t t = 0, texts = 1 + random.below(12); t < texts; ++t) {
+      Text text;
+      std::vector<size_t> begins;
+      for (size_t w = 0, n = 1 + random.below(5); w < n; ++w) {
+        begins.push_back(text.size());
+        text += U' ';
+        for (size_t i = 0, size = random.below(5); i < size; ++i) {
+          text += static_cast<char32_t>(U'a' + random.below(3));
+        }
+      }
+      for (size_t w = 0; w < begins.size(); ++w) {
+        const size_t end = w + 1 < begins.size() ? begins[w + 1] : text.size();
+        const Text word = text.substr(begins[w], end - begins[w]);
+        ++words[{word, end < text.size() ? SpelledWords::kFollowed : SpelledWords::kEnd}];
+        for (size_t i = 0; i < word.size(); ++i) {
+          for (size_t n = 2; n <= 4 && i + n <= word.size(); ++n) {
+            auto& entry = found[word.substr(i, n)];
+            ++entry.first;
+            entry.second.insert(begins[w] + i + n < text.size() ? text[begins[w] + i + n] : 0);
+          }
+        }
+      }
+    }
+    std::map<Text, double> wanted, got;
+    const auto allowed = [](std::span<const char32_t> c) { return c.size() < 2 || c[1] != U'b'; };
+    for (const auto& [text, entry] : found) {
+      if (entry.second.size() < 2 || !allowed(text)) continue;
+      wanted[text] = static_cast<double>(entry.first) * static_cast<double>(text.size());
+    }
+    Corpus corpus;
+    for (const auto& [word, count] : words) corpus.words.add(word.first, count, word.second);
+    for (const SeedPiece& piece :
+         seed_pieces(corpus.words, 4, 100000, {.by_count = true, .allowed = allowed})) {
+      if (piece.length > 1) got[text_of(corpus, piece.begin, piece.length)] = piece.score;
+    }
+    EXPECT_EQ(got, wanted);
+  }
+}
+
 // Adds to `sum` how often each piece is expected in a word, over all ways to cut it.
 void add_expected(const Text& word, double count, const std::map<Text, double>& scores,
                   std::map<Text, double>& sum) {

@@ -13,6 +13,7 @@
 #include "tessera/base/random.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/train/fewest_dictionary.h"
 #include "tessera/tokenizer/train/greedy_dictionary.h"
 #include "tessera/tokenizer/train/lib_learning.h"
 
@@ -20,6 +21,8 @@ namespace tessera {
 namespace {
 
 constexpr int64_t kReadings = 20, kMostDocuments = 5000;
+// What names of bytes are made of, such as <0x0A>. A text that holds one must be cut into these.
+constexpr std::string_view kByteNames = "<>x0123456789ABCDEF";
 
 std::string text_of(std::u32string_view unit) {
   std::string out;
@@ -52,7 +55,15 @@ class LibTrainer : public Trainer {
     for (const char32_t code : alphabet) {
       if (code >= 0x80 && code < kInvalidByte) tokens.push_back(text_of({&code, 1}));
     }
-    const auto specials = static_cast<int64_t>(request.specials.size());
+    // Where texts are cut by characters those of ASCII stand beside the bytes.
+    const bool fewest = options_.encode == "fewest";
+    std::string ascii = fewest ? std::string(kByteNames) : "";
+    for (const char32_t code : alphabet) {
+      const auto c = static_cast<char>(code);
+      if (fewest && code < 0x80 && ascii.find(c) == std::string::npos) ascii += c;
+    }
+    const auto beside = static_cast<int64_t>(ascii.size());
+    const auto specials = static_cast<int64_t>(request.specials.size()) + beside;
     const auto least = specials + static_cast<int64_t>(tokens.size());
     check_room(request, least, "special tokens, bytes and characters");
     const auto room = static_cast<size_t>(request.vocab_size - least);
@@ -71,7 +82,8 @@ class LibTrainer : public Trainer {
     }
 
     TrainedTokenizer out;
-    out.json = greedy_text(tokens, parts, request, options_.unknown, sample);
+    out.json = fewest ? fewest_text(by_ordinal(tokens, lexicon), request, options_.unknown, sample)
+                      : greedy_text(tokens, parts, request, options_.unknown, sample);
     out.tokens = specials + static_cast<int64_t>(tokens.size());
     out.bytes = texts.bytes_read();
     note_shortage(out.notes, "units", out.tokens, request);
@@ -90,6 +102,21 @@ class LibTrainer : public Trainer {
   }
 
  private:
+  // The tokens that are units, by their place in the lexicon.
+  static std::vector<std::string> by_ordinal(const std::vector<std::string>& tokens,
+                                             const std::vector<std::u32string>& lexicon) {
+    const std::set<std::string> taken(tokens.begin(), tokens.end());
+    std::vector<std::string> out;
+    for (const std::u32string& unit : lexicon) {
+      std::string text = text_of(unit);
+      if (is_utf8(text) && taken.contains(text)) out.push_back(std::move(text));
+    }
+    for (const char c : kByteNames) {
+      if (std::find(out.begin(), out.end(), std::string(1, c)) == out.end()) out.emplace_back(1, c);
+    }
+    return out;
+  }
+
   static Corpus read(TrainingTexts& texts, const CuttingParts& parts, TextSample& sample) {
     Corpus out;
     TextCutter cutter(parts);

@@ -23,6 +23,7 @@ struct LibTrainerOptions {
   int64_t documents = 0;
   int64_t limit_alphabet = 0;
   bool cap = false;
+  std::string encode = "greedy";
   int64_t seed = 0;
   std::string unknown = "[UNK]";
 };
@@ -44,6 +45,9 @@ void fields(V& v, LibTrainerOptions& o) {
     "know the most frequent characters only and read the others by bytes; 0: know all",
     at_least(0));
   v("cap", o.cap, "no unit is added to a lexicon as large as the vocabulary");
+  v("encode", o.encode,
+    "how texts are cut: greedy, the longest match, or fewest, as few tokens as can be",
+    {"greedy", "fewest"});
   v("seed", o.seed, "of the texts and neighbours that are drawn", at_least(0));
   v("unknown", o.unknown, "the special token that the file's format asks for; no text gives it");
 }

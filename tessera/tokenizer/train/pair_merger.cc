@@ -53,6 +53,10 @@ uint32_t PairMerger::known(Pair pair) {
     keys_[at] = pair;
     values_[at] = index;
     known_.emplace_back();
+    if (options_.allowed) {
+      known_.back().barred = !options_.allowed(
+          text_of(static_cast<uint32_t>(pair >> 32), static_cast<uint32_t>(pair)));
+    }
     if (2 * known_.size() > keys_.size()) grow();
     return index;
   }
@@ -78,6 +82,7 @@ void PairMerger::change(uint32_t left, uint32_t right, int64_t by, uint32_t segm
   const Pair pair = pair_of(left, right);
   const uint32_t index = known(pair);
   Known& entry = known_[index];
+  if (entry.barred) return;
   entry.count += by;
   if (by <= 0) return;
   if (entry.fresh < 0) {
@@ -94,13 +99,53 @@ void PairMerger::push_fresh() {
   for (Fresh& fresh : fresh_) {
     Known& entry = known_[fresh.known];
     entry.fresh = -1;
-    if (entry.count <= 0) continue;
-    queue_.push(
-        {static_cast<uint64_t>(entry.count), fresh.pair, static_cast<uint32_t>(places_.size())});
+    if (entry.count < (options_.by_text ? 0 : 1)) continue;
+    push({static_cast<uint64_t>(entry.count), fresh.pair, static_cast<uint32_t>(places_.size())});
     fresh.places.shrink_to_fit();
     places_.push_back(std::move(fresh.places));
   }
   fresh_.clear();
+}
+
+// Whether b is joined before a.
+bool PairMerger::later(const Entry& a, const Entry& b) const {
+  if (a.count != b.count) return a.count < b.count;
+  if (!options_.by_text) return a.pair > b.pair;
+  const auto left = [](const Entry& e) { return static_cast<uint32_t>(e.pair >> 32); };
+  const auto right = [](const Entry& e) { return static_cast<uint32_t>(e.pair); };
+  const uint32_t length = lengths_[left(a)] + lengths_[right(a)];
+  const uint32_t other = lengths_[left(b)] + lengths_[right(b)];
+  if (length != other) return length > other;
+  // Both texts, from their different bytes on.
+  std::string_view x = tokens_[left(a)], y = tokens_[left(b)];
+  std::string_view next_x = tokens_[right(a)], next_y = tokens_[right(b)];
+  while (true) {
+    const size_t same = std::min(x.size(), y.size());
+    if (const int order = x.substr(0, same).compare(y.substr(0, same)); order != 0) {
+      return order > 0;
+    }
+    x.remove_prefix(same);
+    y.remove_prefix(same);
+    if (x.empty()) x = std::exchange(next_x, {});
+    if (y.empty()) y = std::exchange(next_y, {});
+    if (x.empty() || y.empty()) break;
+  }
+  if (x.empty() != y.empty()) return y.empty();
+  return a.pair > b.pair;
+}
+
+void PairMerger::push(const Entry& entry) {
+  queue_.push_back(entry);
+  std::push_heap(queue_.begin(), queue_.end(),
+                 [this](const Entry& a, const Entry& b) { return later(a, b); });
+}
+
+PairMerger::Entry PairMerger::pop() {
+  std::pop_heap(queue_.begin(), queue_.end(),
+                [this](const Entry& a, const Entry& b) { return later(a, b); });
+  const Entry top = queue_.back();
+  queue_.pop_back();
+  return top;
 }
 
 bool PairMerger::next_of(uint32_t segment, uint32_t& found) const {
@@ -131,13 +176,16 @@ void PairMerger::count_pairs() {
   }
 }
 
-// The token that both make together; a new one unless their text is one already.
-uint32_t PairMerger::token_of(uint32_t left, uint32_t right) {
+std::string PairMerger::text_of(uint32_t left, uint32_t right) const {
   std::string_view behind = tokens_[right];
   const std::string& prefix = options_.continuing_prefix;
   if (!prefix.empty() && behind.starts_with(prefix)) behind.remove_prefix(prefix.size());
-  std::string text = tokens_[left];
-  text += behind;
+  return tokens_[left] + std::string(behind);
+}
+
+// The token that both make together; a new one unless their text is one already.
+uint32_t PairMerger::token_of(uint32_t left, uint32_t right) {
+  std::string text = text_of(left, right);
   const auto [place, added] = ids_.try_emplace(text, static_cast<uint32_t>(tokens_.size()));
   if (added) {
     tokens_.push_back(std::move(text));
@@ -194,18 +242,19 @@ std::vector<LearnedMerge> PairMerger::run(const std::function<void()>& merged) {
   push_fresh();
   std::vector<LearnedMerge> merges;
   while (static_cast<int64_t>(tokens_.size()) < options_.vocab_size && !queue_.empty()) {
-    Entry top = queue_.top();
-    queue_.pop();
+    Entry top = pop();
     // A count may have fallen below zero under max_token_length; the package reads it as unsigned.
     const auto now = static_cast<uint64_t>(known_[known(top.pair)].count);
     if (top.count != now) {
       top.count = now;
-      queue_.push(top);
+      push(top);
       continue;
     }
-    if (top.count < 1 || top.count < static_cast<uint64_t>(options_.min_frequency)) break;
+    const uint64_t least = options_.by_text ? 0 : 1;
+    if (top.count < least || top.count < static_cast<uint64_t>(options_.min_frequency)) break;
     const auto left = static_cast<uint32_t>(top.pair >> 32);
     const auto right = static_cast<uint32_t>(top.pair);
+    if (options_.by_text && ids_.contains(text_of(left, right))) continue;
     const LearnedMerge merge{left, right, token_of(left, right)};
     merges.push_back(merge);
     for (uint32_t segment : std::exchange(places_[top.places], {})) join_in(segment, merge);

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <queue>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +18,12 @@ struct PairMergerOptions {
   int64_t min_frequency = 0;           // pairs below it, and below 1, are not joined
   int64_t max_token_length = 0;        // new pairs are counted below so many symbols only; 0: all
   std::string continuing_prefix = {};  // that the right part of a new token is stripped of
+  // As the trainer of SentencePiece has it: of equally frequent pairs the one of fewer symbols
+  // comes first, then the smaller text, not the smaller ids; a text is made in one way only; pairs
+  // that stand nowhere any more are joined when no others are left.
+  bool by_text = false;
+  // Whether a pair that makes this text may be joined; null: any may.
+  std::function<bool(std::string_view text)> allowed = {};
 };
 
 struct LearnedMerge {
@@ -48,13 +53,11 @@ class PairMerger {
     uint64_t count;  // when it was put in
     Pair pair;
     uint32_t places;  // index in places_: the segments where the pair then began to stand
-    bool operator<(const Entry& o) const {
-      return count != o.count ? count < o.count : pair > o.pair;
-    }
   };
   struct Known {
     int64_t count = 0;
     int64_t fresh = -1;  // index in fresh_
+    bool barred = false;
   };
   struct Fresh {
     uint32_t known;
@@ -67,6 +70,10 @@ class PairMerger {
   void grow();
   void change(uint32_t left, uint32_t right, int64_t by, uint32_t segment);
   void push_fresh();
+  bool later(const Entry& a, const Entry& b) const;
+  void push(const Entry& entry);
+  Entry pop();
+  std::string text_of(uint32_t left, uint32_t right) const;
   bool next_of(uint32_t segment, uint32_t& found) const;
   bool previous_of(uint32_t segment, uint32_t& found) const;
   void count_pairs();
@@ -84,7 +91,7 @@ class PairMerger {
   std::vector<Known> known_;
   std::vector<Fresh> fresh_;
   std::vector<std::vector<uint32_t>> places_;
-  std::priority_queue<Entry> queue_;
+  std::vector<Entry> queue_;  // a heap
 };
 
 }  // namespace tessera

@@ -25,10 +25,21 @@ uint64_t three(const char32_t* at) {
   return key;
 }
 
+// The first byte of what a symbol stands for.
+uint32_t lead_of(char32_t symbol) {
+  if (symbol == SpelledWords::kEnd) return 0;
+  const bool followed = symbol >= SpelledWords::kFollowed;
+  const char32_t code = followed ? symbol - SpelledWords::kFollowed : symbol - 1;
+  if (code < 0x80) return code;
+  if (code < 0x800) return 0xC0 | code >> 6;
+  return code < 0x10000 ? 0xE0 | code >> 12 : 0xF0 | code >> 18;
+}
+
 // A range of sorted suffixes that begin with the same `length` characters, and no longer ones.
 struct Node {
   size_t first, last;
   uint32_t length;
+  uint64_t score = 0;
 };
 
 class SuffixOrder {
@@ -37,7 +48,7 @@ class SuffixOrder {
     // Three characters are read at once.
     text_.insert(text_.end(), 6, SpelledWords::kEnd);
     for (size_t i = 0; i < words.text.size(); ++i) {
-      if (text_[i] == SpelledWords::kEnd) continue;
+      if (SpelledWords::ends(text_[i])) continue;
       const uint64_t high = three(&text_[i]);
       const bool ended = (high & 0x1FFFFF) == 0;
       suffixes_.push_back({high, ended ? 0 : three(&text_[i + 3]), static_cast<uint32_t>(i)});
@@ -74,7 +85,26 @@ class SuffixOrder {
       if (same > 0 && (open.empty() || open.back().length < same)) open.push_back({first, same});
     }
   }
+  // Whether different bytes stand behind the node's string: first those of characters of its words,
+  // then those of characters behind them, both ascending.
+  bool parts_bytes(const Node& node) const {
+    const auto behind = [&](size_t i) { return text_[suffixes_[i].place + node.length]; };
+    const uint32_t lead = lead_of(behind(node.first));
+    if (lead_of(behind(node.last - 1)) != lead) return true;
+    size_t low = node.first, high = node.last;
+    while (low < high) {
+      const size_t middle = low + (high - low) / 2;
+      if (behind(middle) < SpelledWords::kFollowed) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return (low > node.first && lead_of(behind(low - 1)) != lead) ||
+           (low < node.last && lead_of(behind(low)) != lead);
+  }
   uint32_t place(size_t i) const { return suffixes_[i].place; }
+  size_t size() const { return suffixes_.size(); }
 
  private:
   // Characters that both begin with, a word's end included, up to one more than the longest piece.
@@ -94,7 +124,7 @@ class SuffixOrder {
 
 }  // namespace
 
-void SpelledWords::add(std::span<const char32_t> codes, int64_t count) {
+void SpelledWords::add(std::span<const char32_t> codes, int64_t count, char32_t followed) {
   if (codes.empty()) return;
   if (text.size() + codes.size() >= std::numeric_limits<uint32_t>::max() - 8) {
     throw Error("the texts", "have more different words than this model can hold",
@@ -103,13 +133,22 @@ void SpelledWords::add(std::span<const char32_t> codes, int64_t count) {
   begins.push_back(text.size());
   counts.push_back(count);
   for (char32_t code : codes) text.push_back(code + 1);
+  if (followed != kEnd) text.push_back(followed);
   text.push_back(kEnd);
 }
 
-std::vector<SeedPiece> seed_pieces(const SpelledWords& words, size_t longest, size_t most) {
+std::vector<SeedPiece> seed_pieces(const SpelledWords& words, size_t longest, size_t most,
+                                   const SeedRules& rules) {
+  std::vector<char32_t> codes;
+  const auto allowed = [&](size_t begin, size_t length) {
+    if (!rules.allowed) return true;
+    codes.clear();
+    for (size_t i = 0; i < length; ++i) codes.push_back(words.text[begin + i] - 1);
+    return rules.allowed(codes);
+  };
   std::map<char32_t, SeedPiece> characters;
   for (size_t w = 0; w < words.begins.size(); ++w) {
-    for (size_t i = words.begins[w]; words.text[i] != SpelledWords::kEnd; ++i) {
+    for (size_t i = words.begins[w]; !SpelledWords::ends(words.text[i]); ++i) {
       const auto place = static_cast<uint32_t>(i);
       SeedPiece& piece =
           characters.try_emplace(words.text[i], SeedPiece{place, 1, 0, {}}).first->second;
@@ -119,30 +158,49 @@ std::vector<SeedPiece> seed_pieces(const SpelledWords& words, size_t longest, si
   }
   std::vector<SeedPiece> out;
   out.reserve(characters.size());
-  for (auto& [code, piece] : characters) out.push_back(std::move(piece));
+  for (auto& [code, piece] : characters) {
+    if (allowed(piece.begin, 1)) out.push_back(std::move(piece));
+  }
   std::reverse(out.begin(), out.end());
   std::stable_sort(out.begin(), out.end(),
                    [](const SeedPiece& a, const SeedPiece& b) { return a.score > b.score; });
 
   const SuffixOrder order(words, longest);
+  // Occurrences in all suffixes in front of one.
+  std::vector<int64_t> before;
+  if (rules.by_count) {
+    std::vector<int64_t> counts(words.text.size());
+    for (size_t w = 0; w < words.begins.size(); ++w) {
+      const size_t end = w + 1 < words.begins.size() ? words.begins[w + 1] : counts.size();
+      std::fill(counts.begin() + static_cast<std::ptrdiff_t>(words.begins[w]),
+                counts.begin() + static_cast<std::ptrdiff_t>(end), words.counts[w]);
+    }
+    before.resize(order.size() + 1);
+    for (size_t i = 0; i < order.size(); ++i) before[i + 1] = before[i] + counts[order.place(i)];
+  }
   std::vector<Node> nodes;
-  order.each_node([&](const Node& node) {
+  order.each_node([&](Node node) {
     const size_t begin = order.place(node.first);
-    const bool whole = words.text[begin + node.length - 1] != SpelledWords::kEnd;
-    if (node.length > 1 && whole) nodes.push_back(node);
+    if (node.length < 2 || SpelledWords::ends(words.text[begin + node.length - 1])) return;
+    if (rules.by_bytes && !order.parts_bytes(node)) return;
+    if (!allowed(begin, node.length)) return;
+    const uint64_t occurrences = rules.by_count
+                                     ? static_cast<uint64_t>(before[node.last] - before[node.first])
+                                     : node.last - node.first;
+    node.score = occurrences * node.length;
+    nodes.push_back(node);
   });
-  const auto score = [](const Node& n) { return (n.last - n.first) * uint64_t{n.length}; };
   const auto text = [&](const Node& n) {
     return std::span(words.text).subspan(order.place(n.first), n.length);
   };
   std::sort(nodes.begin(), nodes.end(), [&](const Node& a, const Node& b) {
-    if (score(a) != score(b)) return score(a) > score(b);
+    if (a.score != b.score) return a.score > b.score;
     const auto x = text(a), y = text(b);
     return std::lexicographical_compare(y.begin(), y.end(), x.begin(), x.end());
   });
   if (out.size() + nodes.size() > most) nodes.resize(most > out.size() ? most - out.size() : 0);
   for (const Node& node : nodes) {
-    SeedPiece piece{order.place(node.first), node.length, static_cast<double>(score(node)), {}};
+    SeedPiece piece{order.place(node.first), node.length, static_cast<double>(node.score), {}};
     piece.all.reserve(node.last - node.first);
     for (size_t i = node.first; i < node.last; ++i) piece.all.push_back(order.place(i));
     out.push_back(std::move(piece));

@@ -15,7 +15,7 @@ std::vector<SpecialToken> numbered(const std::vector<std::string>& specials) {
   std::vector<SpecialToken> out;
   out.reserve(specials.size());
   for (const std::string& special : specials) {
-    out.push_back({static_cast<int64_t>(out.size()), special});
+    out.push_back({static_cast<int64_t>(out.size()), special, true});
   }
   return out;
 }
@@ -30,7 +30,7 @@ std::string tokenizer_text(const CuttingParts& parts, const std::vector<SpecialT
                      {"lstrip", false},
                      {"rstrip", false},
                      {"normalized", false},
-                     {"special", true}});
+                     {"special", special.special}});
   }
   const Json top = {{"version", "1.0"},
                     {"truncation", nullptr},

@@ -14,6 +14,7 @@ namespace tessera {
 struct SpecialToken {
   int64_t id;
   std::string text;
+  bool special = true;  // else it is text that is never cut
 };
 
 // The tokens with ids from 0 on.

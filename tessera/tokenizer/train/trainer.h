@@ -32,9 +32,12 @@ struct TrainingFigure {
 };
 
 struct TrainedTokenizer {
-  std::string json;    // the whole tokenizer.json; a pure function of texts and options
-  int64_t tokens = 0;  // of its vocabulary
-  int64_t bytes = 0;   // that were read
+  // The whole files, pure functions of texts and options. One is empty where the vocabulary has no
+  // such form.
+  std::string json;                 // tokenizer.json
+  std::string sentence_piece;       // `.model`
+  int64_t tokens = 0;               // of its vocabulary
+  int64_t bytes = 0;                // that were read
   int64_t words = 0, distinct = 0;  // pre-tokens and different ones; 0 for trainers without words
   std::vector<TrainingFigure> figures;
   std::vector<std::string> notes;  // what the person should know, one line each
@@ -48,6 +51,9 @@ class Trainer {
   // learn from, a vocabulary that cannot hold what it must, an option that the request contradicts.
   virtual TrainedTokenizer train(TrainingTexts& texts, const TrainingRequest& request) const = 0;
   virtual bool reads_in_order() const { return false; }
+  // Whether what it makes can be a tokenizer.json, and a `.model` of SentencePiece.
+  virtual bool makes_json() const { return true; }
+  virtual bool makes_sentence_piece() const { return false; }
 };
 
 }  // namespace tessera

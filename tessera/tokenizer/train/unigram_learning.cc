@@ -85,12 +85,13 @@ class Learning {
     while (true) {
       for (int64_t round = 0; round < options_.rounds; ++round) maximise(expected());
       if (shown) shown(pieces_.size());
-      // The package counts the unknown piece, too.
-      if (pieces_.size() + 1 <= target) break;
       const size_t before = pieces_.size();
+      if (as_tokenizers() && counted(before) <= target) break;
       prune(target);
+      if (!as_tokenizers() && pieces_.size() <= target) break;
       if (pieces_.size() == before) break;
     }
+    if (!as_tokenizers()) drop_unreachable();
     std::vector<LearnedPiece> out;
     out.reserve(pieces_.size());
     for (const Piece& p : pieces_) out.push_back({p.begin, p.length, p.score});
@@ -98,6 +99,10 @@ class Learning {
   }
 
  private:
+  bool as_tokenizers() const { return options_.rules == UnigramRules::tokenizers; }
+  // Pieces as the package counts them.
+  size_t counted(size_t pieces) const { return as_tokenizers() ? pieces + 1 : pieces; }
+
   struct Edge {
     uint32_t id;  // of a piece, or pieces_.size(): the unknown one
     uint32_t length;
@@ -129,7 +134,7 @@ class Learning {
 
   size_t length_of(size_t begin) const {
     size_t end = begin;
-    while (lattice_.words().text[end] != SpelledWords::kEnd) ++end;
+    while (!SpelledWords::ends(lattice_.words().text[end])) ++end;
     return end - begin;
   }
 
@@ -285,10 +290,23 @@ class Learning {
     return out;
   }
 
+  // Pieces whose own text is cut better otherwise never stand anywhere.
+  void drop_unreachable() {
+    std::vector<uint32_t> kept;
+    std::vector<Step> best;
+    for (uint32_t id = 0; id < pieces_.size(); ++id) {
+      bool reachable = true;
+      alternative(pieces_[id], best, reachable);
+      if (reachable) kept.push_back(id);
+    }
+    keep(kept);
+  }
+
   void prune(size_t target) {
     const std::vector<double> counts = viterbi_counts();
     double sum = 0, words = 0;
     for (double c : counts) sum += c;
+    if (!as_tokenizers()) sum -= counts.back();
     for (int64_t c : lattice_.words().counts) words += static_cast<double>(c);
     std::vector<uint32_t> kept;
     std::vector<std::pair<double, uint32_t>> candidates;
@@ -296,7 +314,8 @@ class Learning {
     for (uint32_t id = 0; id < pieces_.size(); ++id) {
       bool needed = true;
       const std::vector<uint32_t> others = alternative(pieces_[id], best, needed);
-      if (counts[id] == 0 && !needed) continue;
+      if (!needed && (counts[id] == 0 || !as_tokenizers())) continue;
+      if (counts[id] == 0 && !as_tokenizers()) continue;
       if (others.empty()) {
         kept.push_back(id);
         continue;
@@ -308,13 +327,13 @@ class Learning {
       for (uint32_t other : others) then += std::log(counts[other] + counts[id]) - all;
       candidates.emplace_back(counts[id] / words * (now - then), id);
     }
-    const auto shrunk =
-        static_cast<size_t>(static_cast<double>(pieces_.size() + 1) * options_.shrinking_factor);
+    const auto shrunk = static_cast<size_t>(static_cast<double>(counted(pieces_.size())) *
+                                            options_.shrinking_factor);
     const size_t most = std::max(target, shrunk);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const auto& a, const auto& b) { return a.first > b.first; });
     for (const auto& [loss, id] : candidates) {
-      if (kept.size() + 1 >= most) break;
+      if (counted(kept.size()) >= most) break;
       kept.push_back(id);
     }
     keep(kept);

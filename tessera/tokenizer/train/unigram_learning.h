@@ -12,11 +12,21 @@
 
 namespace tessera {
 
+// Where the two packages that have this trainer differ.
+enum class UnigramRules : uint8_t {
+  // The unknown piece counts as one. Expectation maximisation comes last. Of pieces that are not
+  // the best cut of their own text those that are in use stay.
+  tokenizers,
+  // It does not. Pruning comes last. Such pieces go, and so do all that are not in use.
+  sentence_piece
+};
+
 struct UnigramLearningOptions {
-  size_t target = 8000;  // pieces at which pruning stops, unknown one aside
+  size_t target = 8000;  // pruning stops at 1.1 times as many pieces
   double shrinking_factor = 0.75;
   int64_t rounds = 2;  // of expectation maximisation between two prunings
   int64_t threads = 1;
+  UnigramRules rules = UnigramRules::tokenizers;
 };
 
 struct LearnedPiece {
