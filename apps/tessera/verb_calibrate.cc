@@ -28,8 +28,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-// Below this a model hardly does the task, and no gain on it means anything.
-constexpr double kOverChance = 0.1;
+// Below this a model hardly does the task, and no gain on it means anything; above the other it
+// does nearly all of it.
+constexpr double kOverChance = 0.1, kCeiling = 0.95;
 constexpr int kRandomDraws = 5;
 
 struct Calibrate {
@@ -38,7 +39,7 @@ struct Calibrate {
   bool report = false;
   std::string svg;
   LabelledOptions labelled;
-  int64_t search = 24, choose = 60, test = 200;
+  int64_t search = 16, choose = 60, test = 200;
   std::string layers;
   std::vector<double> betas = {0.2, 0.4, 0.6};
   double beta = 0.4;
@@ -122,9 +123,6 @@ class HeadSearch {
       tell("tessera calibrate: stopped; the same command goes on");
       return kInterrupted;
     }
-    std::error_code ignored;
-    log_.close();
-    fs::remove(log_path_, ignored);
     return kDone;
   }
 
@@ -225,8 +223,7 @@ class HeadSearch {
       std::string line;
       std::getline(lines, line);
       if (line + "\n" != whole) {
-        throw Error(log_path_, "is of another search that was stopped",
-                    "Delete it, or give another -o.");
+        throw Error(log_path_, "is of another search", "Delete it, or give another -o.");
       }
       while (std::getline(lines, line)) {
         const Json j = Json::parse(line, nullptr, false);
@@ -309,6 +306,11 @@ class HeadSearch {
           base.n, 100 * accuracy_.mean, 100 * accuracy_.low, 100 * accuracy_.high,
           reliable ? "a gain" : "no reliable gain");
       reliable_ = reliable;
+    }
+    if (base.accuracy > kCeiling) {
+      void_ = true;
+      verdict += fmt::format("; void: plain has {:.1f} %, so that these items can show hardly any",
+                             100 * base.accuracy);
     }
     if (base.accuracy < chance_ + kOverChance) {
       void_ = true;
@@ -438,7 +440,7 @@ Verb verb_calibrate() {
               "heads that\nhelped are worth on others. Then: tessera run --context "
               "act:file=act.json");
         app.add_option("file", o->file,
-                       "a text, of which items are made (the last word of a sentence among four), "
+                       "a text, of which items are made (the last word of a sentence among ten), "
                        "or .jsonl with text and label")
             ->type_name("FILE")
             ->required();
@@ -455,7 +457,7 @@ Verb verb_calibrate() {
                        "labelled texts that stand in front of each as examples [0]")
             ->type_name("N")
             ->check(CLI::Range(0, 64));
-        app.add_option("--search", o->search, "items on which each head is tried [24]")
+        app.add_option("--search", o->search, "items on which each head is tried [16]")
             ->type_name("N")
             ->check(CLI::Range(8, 100000));
         app.add_option("--choose", o->choose, "items on which beta is chosen [60]")

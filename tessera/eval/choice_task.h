@@ -34,8 +34,8 @@ std::vector<ChoiceItem> labelled_items(const std::vector<LabelledText>& texts,
                                        const LabelledOptions& options);
 
 struct ClozeOptions {
-  int64_t context = 3;  // sentences in front of the one whose last word is asked for, at most
-  int64_t choices = 4;
+  int64_t context = 2;  // sentences in front of the one whose last word is asked for, at most
+  int64_t choices = 10;
   uint64_t seed = 1;
 };
 

@@ -66,9 +66,10 @@ TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
                                           "--betas",   "0.4",
                                           "--keep",    "logprob",
                                           "--json",    "--min-queries",
+                                          "1",         "-j",
                                           "1"};
   const auto whole = last_object(spawn(words));
-  EXPECT_FALSE(std::filesystem::exists(out + ".log"));
+  const auto tried = std::filesystem::file_size(out + ".log");
   const ActFile file = read_act_file(out);
   EXPECT_EQ(file.layers, 30);
   EXPECT_EQ(file.heads, 9);
@@ -77,9 +78,17 @@ TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
   EXPECT_EQ(whole.at("heads_kept"), file.chosen.size());
   ASSERT_FALSE(file.chosen.empty());
   EXPECT_EQ(file.scores.back().n, 8);
-  // The same command gives the same.
+  auto none = words;
+  none.insert(none.end(), {"--margin", "1", "--keep", "accuracy"});
+  none.erase(std::find(none.begin(), none.end(), std::string("logprob")) - 1,
+             std::find(none.begin(), none.end(), std::string("logprob")) + 1);
+  const auto kept_none = last_object(spawn(none));
+  EXPECT_EQ(kept_none.at("heads_kept"), 0);
+  EXPECT_FALSE(kept_none.at("reliable"));
   std::filesystem::remove(out);
+  // The same command gives the same, and tries no head again.
   EXPECT_EQ(last_object(spawn(words)), whole);
+  EXPECT_EQ(std::filesystem::file_size(out + ".log"), tried);
 
   const auto context = "act:file=" + out;
   const auto run = last_object(
@@ -99,8 +108,8 @@ TEST(Calibrate, ReportsSinks) {
   std::string text;
   for (int i = 0; i < 4; ++i) text += "The baker carried the basket after a long walk. ";
   const std::string sinks = folder / "sinks.json", svg = folder / "sinks.svg";
-  const auto summary = last_object(spawn(
-      {"calibrate", folder.write("a.txt", text), "--report", "-o", sinks, "--svg", svg, "--json"}));
+  const auto summary = last_object(spawn({"calibrate", folder.write("a.txt", text), "--report",
+                                          "-o", sinks, "--svg", svg, "-j", "1", "--json"}));
   EXPECT_EQ(summary.at("inputs"), 1);
   EXPECT_GT(summary.at("first_token"), 0.5);
   std::ifstream file(sinks);

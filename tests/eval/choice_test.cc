@@ -23,7 +23,7 @@ std::string story(int64_t count) {
 
 TEST(Choice, ClozeItemsAskForTheLastWordAndOthersAreNoTwins) {
   const std::string text = story(300);
-  const auto items = cloze_items(text, 40, {});
+  const auto items = cloze_items(text, 40, {.choices = 4});
   ASSERT_EQ(items.size(), 40U);
   std::set<std::string> texts;
   int64_t golds[4] = {};
@@ -37,9 +37,9 @@ TEST(Choice, ClozeItemsAskForTheLastWordAndOthersAreNoTwins) {
     EXPECT_NE(text.find(item.prompt), std::string::npos);
   }
   for (int64_t n : golds) EXPECT_GT(n, 0);
-  EXPECT_EQ(cloze_items(text, 40, {})[7].prompt, items[7].prompt);
-  EXPECT_NE(cloze_items(text, 40, {.seed = 2})[7].prompt, items[7].prompt);
-  EXPECT_EQ(cloze_items(text, 100000, {}).size() > 40, true);
+  EXPECT_EQ(cloze_items(text, 40, {.choices = 4})[7].prompt, items[7].prompt);
+  EXPECT_NE(cloze_items(text, 40, {.choices = 4, .seed = 2})[7].prompt, items[7].prompt);
+  EXPECT_EQ(cloze_items(text, 100000, {.choices = 4}).size() > 40, true);
   EXPECT_THROW(cloze_items("Too short. For this.", 4, {}), Error);
   EXPECT_THROW(cloze_items("", 4, {}), Error);
 }
