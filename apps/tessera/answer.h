@@ -27,6 +27,7 @@ struct RunOptions {
   std::vector<std::string> with;  // ROLE=REF
   std::string file, read;         // a document, and how it is read; "": none
   std::string cache;              // file of a past; "": none
+  std::string trace;              // file of what the policy chose; "": none
   std::string jsonl;              // file of requests; "": none
   int64_t batch = 8;              // of them at once
   uint64_t cache_bytes = 0;       // that their pasts may hold; 0: no bound

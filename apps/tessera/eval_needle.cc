@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -18,14 +15,15 @@
 #include <unistd.h>
 
 #include "apps/tessera/chat.h"
-#include "apps/tessera/heat_map.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
+#include "apps/tessera/sweep_report.h"
 #include "tessera/base/atomic_file.h"
 #include "tessera/base/error.h"
 #include "tessera/base/hash.h"
 #include "tessera/base/progress.h"
 #include "tessera/decode/generate.h"
+#include "tessera/eval/ruler.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
 
@@ -39,6 +37,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kMadeUp = 4000;
 
 struct Item {
+  std::string task;
   int64_t length = 0;  // tokens of the prompt at most
   int64_t index = 0;
   NeedleItem needle;
@@ -86,15 +85,13 @@ std::vector<std::string> policies_of(const NeedleSweep& o) {
   return out;
 }
 
-Json json_of(const Item& item, const std::string& task) {
-  Json out = {{"task", task},
-              {"length", item.length},
-              {"depth", item.needle.depth},
-              {"index", item.index},
-              {"text", item.needle.text},
-              {"question", item.needle.question},
+Json json_of(const Item& item) {
+  Json out = {{"task", item.task},           {"length", item.length},
+              {"depth", item.needle.depth},  {"index", item.index},
+              {"text", item.needle.text},    {"question", item.needle.question},
               {"answer", item.needle.answer}};
   if (!item.needle.answers.empty()) out["answers"] = item.needle.answers;
+  if (!item.needle.cue.empty()) out["cue"] = item.needle.cue;
   return out;
 }
 
@@ -114,6 +111,8 @@ std::vector<Item> read_items(const std::string& path) {
       item.needle.question = j.at("question").get<std::string>();
       item.needle.answer = j.at("answer").get<std::string>();
       if (j.contains("answers")) j.at("answers").get_to(item.needle.answers);
+      item.needle.cue = j.value("cue", "");
+      item.task = j.at("task").get<std::string>();
       if (item.needle.question.empty() || item.needle.answer.empty()) {
         throw Error(fmt::format("{}:{}", path, at), "the question or the answer is empty");
       }
@@ -134,10 +133,9 @@ class Sweep {
     o_.threads.seed = o.needle.seed;
     o_.threads.direction = direction_of(o.direction);
     o_.threads.clustered = o.placement == "clustered";
-    if (o.max_tokens == 0) {
-      // A value in a list takes its own tokens, quotes and a comma.
-      o_.max_tokens = 24 + (o_.threads.list() ? 16 * o_.threads.count : 0);
-    }
+    o_.chain.seed = o.needle.seed;
+    if (o.kind == SweepKind::ruler && o.ruler.empty()) o_.ruler = ruler_tasks();
+    if (o.kind == SweepKind::ruler || o.kind == SweepKind::chain) o_.depths = {0};
     check();
     session_ = open_session(o.common, "full");
     chat_.emplace(session_, std::vector<std::string>{}, false);
@@ -148,7 +146,7 @@ class Sweep {
     if (!o_.make.empty()) {
       std::string text;
       for (const Item& item : items) {
-        text += json_of(item, o_.task).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+        text += json_of(item).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
       }
       write_file(o_.make, text);
       tell(fmt::format("tessera eval {}: {} items in {}", o_.task, items.size(), o_.make));
@@ -156,7 +154,7 @@ class Sweep {
     }
     open_folder();
     answer_all(items);
-    print();
+    report();
     return interrupted_ ? kInterrupted : kDone;
   }
 
@@ -184,45 +182,83 @@ class Sweep {
     return chat_->prompt().ids;
   }
 
-  std::vector<Item> make_items() {
-    std::vector<std::string> haystack;
-    if (o_.threaded) {
+  // What surrounds the needles, and its name.
+  std::vector<std::string> haystack() {
+    if (o_.kind == SweepKind::threads) {
       haystack_name_ = fmt::format("pairs, {} steps, {}", o_.threads.steps, o_.direction);
       if (o_.threads.list()) {
         haystack_name_ += fmt::format(", {} {}, {}", o_.threads.count,
                                       o_.threads.marked ? "marked" : "threads", o_.placement);
       }
-    } else if (o_.haystack.empty()) {
-      haystack = made_up_sentences(o_.needle.seed, kMadeUp);
-      haystack_name_ = "made up";
-    } else {
-      const std::string text = read_text(o_.haystack);
-      haystack = sentences_of(text);
-      haystack_name_ = hash_text(hash_of(text));
-      if (haystack.empty()) throw Error(o_.haystack, "has no sentence", "Give a text with some.");
+      return {};
     }
-    std::vector<Item> out;
+    if (o_.kind == SweepKind::chain) {
+      haystack_name_ = fmt::format("keys, chains of {}", o_.chain.keys);
+      return {};
+    }
+    if (o_.haystack.empty()) {
+      haystack_name_ = "made up";
+      return made_up_sentences(o_.needle.seed, kMadeUp);
+    }
+    const std::string text = read_text(o_.haystack);
+    auto sentences = sentences_of(text);
+    haystack_name_ = hash_text(hash_of(text));
+    if (sentences.empty()) throw Error(o_.haystack, "has no sentence", "Give a text with some.");
+    return sentences;
+  }
+
+  std::vector<Item> make_items() {
+    const std::vector<std::string> sentences = haystack();
     const auto length = [&](const std::string& prompt) {
       return static_cast<int64_t>(ids_of(prompt).size());
     };
-    for (const int64_t room : o_.lengths) {
-      for (size_t d = 0; d < o_.depths.size(); ++d) {
-        for (int64_t i = 0; i < o_.repeats; ++i) {
-          const int64_t index = static_cast<int64_t>(d) * o_.repeats + i;
-          const auto number = static_cast<uint64_t>(room * 100'000 + index);
-          const double depth = o_.depths[d] / 100;
-          NeedleItem needle = o_.threaded
-                                  ? make_thread(o_.threads, depth, number, room, length)
-                                  : make_needle(o_.needle, haystack, depth, number, room, length);
-          out.push_back({room, index, std::move(needle)});
+    RulerOptions ruler{"", o_.needle.seed, sentences};
+    const std::vector<std::string> tasks =
+        o_.kind == SweepKind::ruler ? o_.ruler : std::vector<std::string>{o_.task};
+    std::vector<Item> out;
+    for (const std::string& task : tasks) {
+      for (const int64_t room : o_.lengths) {
+        for (size_t d = 0; d < o_.depths.size(); ++d) {
+          for (int64_t i = 0; i < o_.repeats; ++i) {
+            const int64_t index = static_cast<int64_t>(d) * o_.repeats + i;
+            const auto number = static_cast<uint64_t>(room * 100'000 + index);
+            const double depth = o_.depths[d] / 100;
+            NeedleItem needle;
+            switch (o_.kind) {
+              case SweepKind::needle:
+                needle = make_needle(o_.needle, sentences, depth, number, room, length);
+                break;
+              case SweepKind::threads:
+                needle = make_thread(o_.threads, depth, number, room, length);
+                break;
+              case SweepKind::chain:
+                needle = make_chain(o_.chain, number, room, length);
+                break;
+              case SweepKind::ruler:
+                ruler.task = task;
+                needle = make_ruler(ruler, number, room, length);
+                break;
+            }
+            out.push_back({task, room, index, std::move(needle)});
+          }
         }
       }
     }
     return out;
   }
 
+  // Tokens that an answer may take, if --max-tokens does not say.
+  int64_t answer_tokens(const Item& item) const {
+    if (o_.max_tokens > 0) return o_.max_tokens;
+    if (o_.kind == SweepKind::ruler) return ruler_answer_tokens(item.task);
+    if (o_.kind == SweepKind::chain) return 24 + 12 * o_.chain.keys;
+    // A value in a list takes its own tokens, quotes and a comma.
+    return 24 + (o_.threads.list() ? 16 * o_.threads.count : 0);
+  }
+
   std::string manifest() const {
     Json j = {{"task", o_.task},
+              {"tasks", o_.ruler},
               {"seed", o_.needle.seed},
               {"unit", name_of(o_.needle.unit)},
               {"others", o_.needle.others},
@@ -253,7 +289,8 @@ class Sweep {
       for (std::string line; std::getline(lines, line);) {
         const Json j = Json::parse(line, nullptr, false);
         if (j.is_discarded() || !j.contains("policy")) continue;  // cut off by a stop
-        done_.insert(key_of(j.at("policy"), j.at("length"), j.at("index")));
+        done_.insert(
+            key_of(j.value("task", o_.task), j.at("policy"), j.at("length"), j.at("index")));
         results_.push_back(j);
         whole += line + "\n";
       }
@@ -263,8 +300,9 @@ class Sweep {
     if (!file_) throw Error(results_path_, "cannot be written");
   }
 
-  static std::string key_of(const std::string& policy, int64_t length, int64_t index) {
-    return fmt::format("{} {} {}", length, index, policy);
+  static std::string key_of(const std::string& task, const std::string& policy, int64_t length,
+                            int64_t index) {
+    return fmt::format("{} {} {} {}", task, length, index, policy);
   }
 
   void answer_all(const std::vector<Item>& items) {
@@ -277,7 +315,8 @@ class Sweep {
     Progress bar(shown);
     for (const Item& item : items) {
       for (const std::string& policy : policies_) {
-        if (!done_.contains(key_of(policy, item.length, item.index))) answer(item, policy);
+        if (!done_.contains(key_of(item.task, policy, item.length, item.index)))
+          answer(item, policy);
         if (interrupted_) return;
         bar.advance();
       }
@@ -293,21 +332,29 @@ class Sweep {
       if (interrupted()) stop.request_stop();
     };
     GenerateOptions options;
-    options.max_tokens = o_.max_tokens;
+    options.max_tokens = answer_tokens(item);
     options.context = make_guest<ContextPolicy>(policy)->serves_any_length() ? -1 : 0;
     for (const int64_t id : session_.files.generation.stop_ids) {
       options.stop_ids.push_back(static_cast<TokenId>(id));
     }
     if (const auto eos = session_.tokenizer->eos()) options.stop_ids.push_back(*eos);
     const auto start = Clock::now();
-    const Generation g = generate(*session_.model, session_.tokenizer, ids_of(item.needle.prompt()),
-                                  options, callbacks, session_.model->network().new_past(policy));
+    std::vector<TokenId> ids = ids_of(item.needle.prompt());
+    if (!item.needle.cue.empty()) {
+      EncodeOptions plain;
+      plain.add_template = false;
+      const auto cue = session_.tokenizer->encode(item.needle.cue, plain).ids;
+      ids.insert(ids.end(), cue.begin(), cue.end());
+    }
+    const Generation g = generate(*session_.model, session_.tokenizer, ids, options, callbacks,
+                                  session_.model->network().new_past(policy));
     if (g.best.finish == Finish::cancelled) {
       interrupted_ = true;
       return;
     }
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
-    Json j = {{"policy", policy},
+    Json j = {{"task", item.task},
+              {"policy", policy},
               {"length", item.length},
               {"index", item.index},
               {"depth", item.needle.depth},
@@ -315,8 +362,18 @@ class Sweep {
               {"output", g.best.text},
               {"right", holds_answer(g.best.text, item.needle.answer)},
               {"prompt_tokens", g.prompt_tokens},
+              {"prompt_bytes", item.needle.prompt().size()},
               {"seconds", std::chrono::duration<double>(Clock::now() - start).count()}};
-    if (!item.needle.answers.empty()) {
+    if (o_.kind == SweepKind::ruler) {
+      const ContainedScore s = score_contained(g.best.text, item.needle.answers);
+      j["right"] = s.share == 1;
+      j["share"] = s.share;
+      j["exact"] = s.exact;
+    } else if (o_.kind == SweepKind::chain) {
+      j["share"] = score_chain(g.best.text, item.needle.text,
+                               static_cast<int64_t>(item.needle.answers.size()));
+      j["right"] = j["share"].get<double>() == 1;
+    } else if (!item.needle.answers.empty()) {
       const ListScore s = score_list(g.best.text, item.needle.answers, !o_.threads.marked);
       j["right"] = s.share == 1;
       j["share"] = s.share;
@@ -331,80 +388,20 @@ class Sweep {
     }
   }
 
-  struct Cell {
-    int64_t n = 0, unparsed = 0;
-    double share = 0, precision = 0;  // of what was asked for
-    bool list = false;
-    double keys = 0, bytes = 0, seconds = 0;
-    bool everything = true;
-  };
-
-  void print() {
-    std::map<std::pair<int64_t, size_t>, Cell> cells;
-    std::map<std::pair<std::string, int64_t>, std::map<double, std::pair<int64_t, int64_t>>> map;
-    for (const Json& j : results_) {
-      const auto place =
-          std::find(policies_.begin(), policies_.end(), j.at("policy").get<std::string>());
-      if (place == policies_.end()) continue;
-      Cell& c = cells[{j.at("length"), static_cast<size_t>(place - policies_.begin())}];
-      const bool right = j.at("right");
-      const Json& context = j.at("context");
-      ++c.n;
-      c.share += j.value("share", right ? 1.0 : 0.0);
-      c.precision += j.value("precision", 0.0);
-      c.list = c.list || j.contains("share");
-      c.unparsed += j.value("parsed", true) ? 0 : 1;
-      c.keys += context.at("keys_per_decoded_step").get<double>();
-      c.bytes = std::max(c.bytes, context.at("bytes_resident").get<double>() +
-                                      context.at("bytes_policy").get<double>());
-      c.seconds += j.at("seconds").get<double>();
-      c.everything = c.everything && context.at("attended_everything").get<bool>();
-      auto& [found, all] = map[{*place, j.at("length")}][j.at("depth")];
-      found += right ? 1 : 0;
-      ++all;
-    }
-    if (!o_.common.json) {
-      put(fmt::format("{:<44} {:>7} {:>4} {:>7}  {:<15} {:>9} {:>8}\n", "policy", "length", "n",
-                      "found", "95 %", "keys/step", "MB held"));
-    }
-    for (const auto& [place, c] : cells) {
-      const auto n = static_cast<double>(c.n);
-      const double value = c.share / n;
-      const Interval i = wilson_of_share(value, c.n);
-      const std::string& policy = policies_[place.second];
-      if (o_.common.json) {
-        Json row = {{"task", o_.task},
-                    {"policy", policy},
-                    {"length", place.first},
-                    {"n", c.n},
-                    {"value", value},
-                    {"low", i.low},
-                    {"high", i.high},
-                    {"keys_per_decoded_step", c.keys / n},
-                    {"bytes_held", c.bytes},
-                    {"seconds", c.seconds / n},
-                    {"attended_everything", c.everything}};
-        if (c.list) {
-          row["precision"] = c.precision / n;
-          row["unparsed"] = c.unparsed;
-        }
-        put(row.dump() + "\n");
-        continue;
-      }
-      const std::string interval = fmt::format("{:.1f} to {:.1f}", 100 * i.low, 100 * i.high);
-      put(fmt::format("{:<44} {:>7} {:>4} {:>5.1f} %  {:<15} {:>9.0f} {:>8.1f}{}{}\n", policy,
-                      place.first, c.n, 100 * value, interval, c.keys / n, c.bytes / 1e6,
-                      c.everything && policy != policies_.front() ? "  attended everything" : "",
-                      c.unparsed > 0 ? fmt::format("  {} without a value", c.unparsed) : ""));
-    }
-    if (!o_.folder.empty() && !map.empty()) {
-      std::vector<HeatCell> heat;
-      for (const auto& [at, depths] : map) {
-        for (const auto& [depth, counts] : depths) {
-          heat.push_back({at.first, at.second, depth, counts.first, counts.second});
-        }
-      }
-      write_file((fs::path(o_.folder) / "heat.svg").string(), heat_map(o_.task, heat));
+  void report() const {
+    SweepReport r;
+    r.name = o_.task;
+    r.policies = policies_;
+    r.results = results_;
+    r.placed = o_.kind == SweepKind::needle ||
+               (o_.kind == SweepKind::threads && o_.threads.steps == 1 && !o_.threads.list());
+    r.many_tasks = o_.kind == SweepKind::ruler;
+    r.threshold = o_.threshold / 100;
+    r.window = session_.model->network().trained_context();
+    r.json = o_.common.json;
+    print_sweep(r);
+    if (!o_.folder.empty() && !results_.empty()) {
+      write_file((fs::path(o_.folder) / "heat.svg").string(), sweep_picture(r));
     }
   }
 
@@ -422,81 +419,105 @@ class Sweep {
 }  // namespace
 
 Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
-                 const NeedleOptions& standard, bool threaded) {
-  return {"eval " + task, summary, [=](CLI::App& app) {
-            auto o = std::make_shared<NeedleSweep>();
-            o->task = task;
-            o->needle = standard;
-            o->threaded = threaded;
-            o->unit = name_of(standard.unit);
-            teach(app, example);
-            add_model(app, o->common);
-            app.add_option("--context", o->contexts,
-                           "policy to be measured (repeatable) [full]; more: tessera list context")
-                ->type_name("SPEC");
-            app.add_option("--budget", o->budgets,
-                           "budgets to try, for each policy that has the key budget")
-                ->delimiter(',')
-                ->type_name("N,..")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--lengths", o->lengths, "tokens of the prompt [1024,2048,4096]")
-                ->delimiter(',')
-                ->type_name("N,..")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--depths", o->depths, "where the needle stands, in % [10,30,50,70,90]")
-                ->delimiter(',')
-                ->type_name("P,..");
-            app.add_option("-n,--repeats", o->repeats, "items a length and depth [2]")
-                ->type_name("N")
-                ->check(CLI::Range(1, 1000));
-            app.add_option("--unit", o->unit, "what is hidden [" + o->unit + "]")
-                ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
-            if (threaded) {
-              app.add_option("--steps", o->threads.steps, "pairs on a thread [2]")
-                  ->type_name("N")
-                  ->check(CLI::Range(1, 1000));
-              app.add_option("--direction", o->direction,
-                             "where each next pair stands in the text [forward]")
-                  ->check(CLI::IsMember({"forward", "backward", "random"}));
-              app.add_option("--count", o->threads.count,
-                             "threads (with --steps 1: keys) that are asked for together [1]")
-                  ->type_name("N")
-                  ->check(CLI::Range(1, 1000));
-              app.add_flag("--marked", o->threads.marked,
-                           "with --steps 1: ask for the values of all keys that hold a mark, of "
-                           "which there are --count");
-              app.add_option("--placement", o->placement,
-                             "with --steps 1: where the asked keys stand [random]")
-                  ->check(CLI::IsMember({"random", "clustered"}));
-            } else if (standard.kind == NeedleKind::keyed) {
-              app.add_option("--others", o->needle.others,
-                             fmt::format("further needles with other keys [{}]", standard.others))
-                  ->type_name("N")
-                  ->check(CLI::Range(0, 200));
-            }
-            app.add_option("--seed", o->needle.seed, "seed of the items [1]")->type_name("N");
-            if (!threaded) {
-              app.add_option("--haystack", o->haystack,
-                             "text in which needles are hidden [made-up sentences]")
-                  ->type_name("FILE");
-            }
-            app.add_option("--max-tokens", o->max_tokens,
-                           "longest answer [24, and 16 a value of a list]")
-                ->type_name("N")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--make", o->make, "write the items as JSON lines, and stop")
-                ->type_name("FILE");
-            app.add_option("--items", o->items, "items that --make wrote")->type_name("FILE");
-            app.add_option("-o,--output", o->folder,
-                           "folder of results (each appended at once: a stopped sweep goes on) and "
-                           "of a heat map")
-                ->type_name("DIR");
-            add_ctx(app, o->common);
-            add_precise(app, o->common);
-            add_threads(app, o->common);
-            add_json(app, o->common);
-            return [o] { return Sweep(*o).run(); };
-          }};
+                 const NeedleOptions& standard, SweepKind kind) {
+  return {
+      "eval " + task, summary, [=](CLI::App& app) {
+        auto o = std::make_shared<NeedleSweep>();
+        o->task = task;
+        o->needle = standard;
+        o->kind = kind;
+        o->unit = name_of(standard.unit);
+        teach(app, example);
+        add_model(app, o->common);
+        app.add_option("--context", o->contexts,
+                       "policy to be measured (repeatable) [full]; more: tessera list context")
+            ->type_name("SPEC");
+        app.add_option("--budget", o->budgets,
+                       "budgets to try, for each policy that has the key budget")
+            ->delimiter(',')
+            ->type_name("N,..")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--lengths", o->lengths, "tokens of the prompt [1024,2048,4096]")
+            ->delimiter(',')
+            ->type_name("N,..")
+            ->check(CLI::PositiveNumber);
+        const bool deep = kind == SweepKind::needle || kind == SweepKind::threads;
+        if (deep) {
+          app.add_option("--depths", o->depths, "where the needle stands, in % [10,30,50,70,90]")
+              ->delimiter(',')
+              ->type_name("P,..");
+        }
+        app.add_option("-n,--repeats", o->repeats,
+                       deep ? "items a length and depth [2]" : "items a length [2]")
+            ->type_name("N")
+            ->check(CLI::Range(1, 1000));
+        if (deep) {
+          app.add_option("--unit", o->unit, "what is hidden [" + o->unit + "]")
+              ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
+        }
+        if (kind == SweepKind::ruler) {
+          app.add_option("--tasks", o->ruler, "RULER's names of them [all]")
+              ->delimiter(',')
+              ->type_name("T,..")
+              ->check(CLI::IsMember(ruler_tasks()));
+        } else if (kind == SweepKind::chain) {
+          app.add_option("--keys", o->chain.keys, "keys of the chain [10]")
+              ->type_name("N")
+              ->check(CLI::Range(1, 1000));
+        } else if (kind == SweepKind::threads) {
+          app.add_option("--steps", o->threads.steps, "pairs on a thread [2]")
+              ->type_name("N")
+              ->check(CLI::Range(1, 1000));
+          app.add_option("--direction", o->direction,
+                         "where each next pair stands in the text [forward]")
+              ->check(CLI::IsMember({"forward", "backward", "random"}));
+          app.add_option("--count", o->threads.count,
+                         "threads (with --steps 1: keys) that are asked for together [1]")
+              ->type_name("N")
+              ->check(CLI::Range(1, 1000));
+          app.add_flag("--marked", o->threads.marked,
+                       "with --steps 1: ask for the values of all keys that hold a mark, of "
+                       "which there are --count");
+          app.add_option("--placement", o->placement,
+                         "with --steps 1: where the asked keys stand [random]")
+              ->check(CLI::IsMember({"random", "clustered"}));
+        } else if (standard.kind == NeedleKind::keyed) {
+          app.add_option("--others", o->needle.others,
+                         fmt::format("further needles with other keys [{}]", standard.others))
+              ->type_name("N")
+              ->check(CLI::Range(0, 200));
+        }
+        app.add_option("--threshold", o->threshold,
+                       "share, in %, that the effective length must reach [75]")
+            ->type_name("P")
+            ->check(CLI::Range(0.0, 100.0));
+        app.add_option("--seed", o->needle.seed,
+                       fmt::format("seed of the items [{}]", standard.seed))
+            ->type_name("N");
+        if (kind == SweepKind::needle || kind == SweepKind::ruler) {
+          app.add_option("--haystack", o->haystack,
+                         "text in which needles are hidden [made-up sentences]")
+              ->type_name("FILE");
+        }
+        app.add_option("--max-tokens", o->max_tokens,
+                       kind == SweepKind::ruler   ? "longest answer [as RULER has it for each task]"
+                       : kind == SweepKind::chain ? "longest answer [24, and 12 a key]"
+                                                  : "longest answer [24, and 16 a value of a list]")
+            ->type_name("N")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--make", o->make, "write the items as JSON lines, and stop")
+            ->type_name("FILE");
+        app.add_option("--items", o->items, "items that --make wrote")->type_name("FILE");
+        app.add_option("-o,--output", o->folder,
+                       "folder of results (each appended at once: a stopped sweep goes on) and "
+                       "of a heat map")
+            ->type_name("DIR");
+        add_ctx(app, o->common);
+        add_precise(app, o->common);
+        add_threads(app, o->common);
+        add_json(app, o->common);
+        return [o] { return Sweep(*o).run(); };
+      }};
 }
 
 }  // namespace tessera::cli

@@ -1,22 +1,29 @@
-// What `eval needle`, `passkey`, `niah` and `threads` share: a sweep of policies over lengths and
-// depths.
+// What `eval needle`, `passkey`, `niah`, `threads`, `chain` and `ruler` share: a sweep of policies
+// over lengths and depths.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "apps/tessera/verb.h"
+#include "tessera/eval/chain.h"
 #include "tessera/eval/needle.h"
 #include "tessera/eval/thread.h"
 
 namespace tessera::cli {
 
+// Who makes the items and scores the answers.
+enum class SweepKind : uint8_t { needle, threads, chain, ruler };
+
 struct NeedleSweep {
   CommonOptions common;
   std::string task;  // "needle"
   NeedleOptions needle;
-  bool threaded = false;  // the haystack is a JSON object, made of `threads`
+  SweepKind kind = SweepKind::needle;
   ThreadOptions threads;
+  ChainOptions chain;
+  std::vector<std::string> ruler;  // its tasks; empty: all
+  double threshold = 75;           // percent that an effective length must reach
   std::string direction = "forward", placement = "random";
   std::string unit = "digits7";
   std::vector<std::string> contexts = {"full"};
@@ -30,6 +37,6 @@ struct NeedleSweep {
 
 // A verb of one task, with the options that all tasks have.
 Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
-                 const NeedleOptions& standard, bool threaded = false);
+                 const NeedleOptions& standard, SweepKind kind = SweepKind::needle);
 
 }  // namespace tessera::cli

@@ -8,7 +8,7 @@ Verb verb_eval_threads() {
   return needle_verb("threads", "chains of keys and values through a JSON object",
                      "  tessera eval threads --steps 1 --lengths 1024,2048\n"
                      "With one step it is a single needle among its like, with more a chain.",
-                     standard, true);
+                     standard, SweepKind::threads);
 }
 
 }  // namespace tessera::cli

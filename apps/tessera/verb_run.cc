@@ -19,6 +19,8 @@
 #include "tessera/base/progress.h"
 #include "tessera/base/spec.h"
 #include "tessera/decode/generate.h"
+#include "tessera/eval/trace_file.h"
+#include "tessera/files/weights_hash.h"
 #include "tessera/network/past_file.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
@@ -27,10 +29,17 @@
 namespace tessera::cli {
 namespace {
 
+// The file of a trace, and what it takes in memory.
+constexpr int64_t kTraceBytes = 32 << 20;
+
 class Runner {
  public:
   explicit Runner(const RunOptions& o)
       : o_(o), session_(open_run(o)), options_(generate_options(o, session_)) {
+    if (!o.trace.empty()) {
+      const AtomicFile probe(o.trace);
+      trace_selections(session_.model->network(), &trace_);
+    }
     if (o.cache.empty()) return;
     const AtomicFile probe(o.cache);  // said before the answer: it cannot be written
     origin_ =
@@ -60,6 +69,7 @@ class Runner {
     print(g);
     if (profile_ && !o_.common.json) tell("\n" + profile_->table());
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
+    if (!o_.trace.empty()) write_trace(prompt, g);
     const bool stopped = g.best.finish == Finish::cancelled && interrupted();
     keep(prompt, std::move(g));
     keep_in_file();
@@ -95,6 +105,20 @@ class Runner {
   }
 
  private:
+  void write_trace(const Prompt& prompt, const Generation& g) const {
+    std::vector<TokenId> ids = prompt.ids;
+    ids.insert(ids.end(), g.best.ids.begin(), g.best.ids.end());
+    const ModelDescription& d = session_.model->network().description();
+    trace_.write(o_.trace,
+                 {weights_hash(session_.files.tensors), o_.context, d.layers, d.heads,
+                  static_cast<int64_t>(prompt.ids.size())},
+                 ids);
+    if (trace_.left_out() > 0) {
+      tell(fmt::format("tessera run: {} choices did not fit the trace of {} MB", trace_.left_out(),
+                       kTraceBytes >> 20));
+    }
+  }
+
   Prompt prompt_for(const std::string& text) const {
     if (o_.raw) return raw_prompt(session_, text, o_.special_in_text);
     Conversation talk(session_, o_.template_arguments, o_.special_in_text);
@@ -184,6 +208,7 @@ class Runner {
   }
 
   const RunOptions& o_;
+  TraceRecorder trace_{kTraceBytes};  // outlives the pasts that tell it
   Session session_;
   GenerateOptions options_;
   Json read_;                   // what of a document was kept
@@ -215,7 +240,7 @@ int run_verb(const RunOptions& o) {
                        "Give the question as the prompt.");
   }
   if (!o.prompt_given && is_terminal(STDIN_FILENO)) {
-    if (o.raw || o.show_prompt) {
+    if (o.raw || o.show_prompt || !o.trace.empty()) {
       throw WrongCommand("tessera run", "there is no prompt",
                          "Give one, or pipe it to standard input.");
     }
@@ -299,12 +324,18 @@ Verb verb_run() {
                        "keep what was read in FILE; the next run with it reads only what is new")
             ->type_name("FILE")
             ->excludes("--show-prompt");
+        app.add_option("--trace", o->trace,
+                       "write what the --context policy lets each decoded token see; to be looked "
+                       "at with tessera trace")
+            ->type_name("FILE")
+            ->excludes("--show-prompt");
         app.add_option("--jsonl", o->jsonl,
                        "answer every line of FILE, an object with \"prompt\" or \"messages\", many "
                        "at once; - for standard input")
             ->type_name("FILE")
             ->excludes(prompt)
             ->excludes("--cache")
+            ->excludes("--trace")
             ->excludes("--profile")
             ->excludes("--show-prompt");
         app.add_option("--batch", o->batch, "with --jsonl: requests at once [8]")

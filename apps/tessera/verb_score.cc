@@ -36,6 +36,10 @@ nlohmann::ordered_json token_row(const Encoding& e, int64_t i, int64_t first, do
 
 int run_score(const ScoreVerb& o) {
   check_method<ContextPolicy>("--context", o.context);
+  if (make_guest<ContextPolicy>(o.context)->foresees()) {
+    throw WrongCommand("--context " + o.context, "lets later tokens change earlier ones' scores",
+                       "Take a mode in which they do not: tessera list context.");
+  }
   if (o.score.prefill < 0 && !make_guest<ContextPolicy>(o.context)->attends_everything()) {
     throw WrongCommand("--context " + o.context, "scores nothing without --prefill",
                        "A policy shows when tokens are decoded one by one: add --prefill N.");

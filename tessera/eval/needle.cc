@@ -125,6 +125,26 @@ std::vector<std::string> made_up_sentences(uint64_t seed, int64_t count) {
   return out;
 }
 
+std::string random_key(Random& random, int parts) {
+  std::string key;
+  for (int i = 1; i < parts; ++i) key.append(pick(random, kAdjectives)).append("-");
+  return key + pick(random, kNouns);
+}
+
+int64_t largest_that_fits(int64_t least, int64_t most, const std::function<bool(int64_t)>& fits) {
+  if (!fits(least)) return 0;
+  int64_t low = least, high = std::min(2 * low, most + 1);
+  while (high <= most && fits(high)) {
+    low = high;
+    high = std::min(2 * high, most + 1);
+  }
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
 NeedleItem make_needle(const NeedleOptions& options, const std::vector<std::string>& haystack,
                        double depth, uint64_t index, int64_t room,
                        const std::function<int64_t(const std::string&)>& length) {
@@ -142,7 +162,7 @@ NeedleItem make_needle(const NeedleOptions& options, const std::vector<std::stri
                                std::to_string(count));
   }
   while (static_cast<int64_t>(keys.size()) < count) {
-    std::string key = std::string(pick(random, kAdjectives)) + "-" + pick(random, kNouns);
+    std::string key = random_key(random);
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
     const std::string value = number(random, options.unit);
     if (keys.empty()) item.answer = value;
@@ -182,16 +202,7 @@ NeedleItem make_needle(const NeedleOptions& options, const std::vector<std::stri
                     std::to_string(least) + " tokens",
                 "Give at least " + std::to_string(least) + ".");
   }
-  int64_t low = 1, high = 2;
-  while (fits(high)) {
-    low = high;
-    high *= 2;
-  }
-  while (high - low > 1) {
-    const int64_t middle = (low + high) / 2;
-    (fits(middle) ? low : high) = middle;
-  }
-  build(low);
+  build(largest_that_fits(1, int64_t{1} << 40, fits));
   return item;
 }
 

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tessera/base/random.h"
+
 namespace tessera {
 
 enum class NeedleKind : uint8_t {
@@ -37,13 +39,21 @@ std::vector<std::string> sentences_of(std::string_view text);
 // `count` sentences for whoever brings no text: plain, without digits.
 std::vector<std::string> made_up_sentences(uint64_t seed, int64_t count);
 
+// "amber-anchor"; with three parts there is another adjective in front.
+std::string random_key(Random& random, int parts = 2);
+
+// The largest n from `least` to `most` that fits, where what fits is smaller than what does not; 0
+// when `least` does not. `fits` is called last with something else than the result.
+int64_t largest_that_fits(int64_t least, int64_t most, const std::function<bool(int64_t)>& fits);
+
 struct NeedleItem {
   std::string text;      // the haystack with its needles
   std::string question;  // to be asked after it
   std::string answer;
   // Of a task that asks for several values; `answer` is then all of them, with commas.
   std::vector<std::string> answers = {};
-  double depth = 0;  // share of the haystack's sentences that stand before the needle
+  std::string cue = {};  // words with which the answer is begun
+  double depth = 0;      // share of the haystack's sentences that stand before the needle
   // What a prompt is made of them: the text, an empty line, the question.
   std::string prompt() const { return text + "\n\n" + question; }
 };

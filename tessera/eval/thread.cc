@@ -175,19 +175,9 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
                             pairs, least),
                 fmt::format("Give at least {}.", least));
   }
-  int64_t low = pairs, high = 2 * low;
   // Five digits name fewer pairs than a long text could hold.
   constexpr int64_t kMost = 20'000;
-  while (high < kMost && fits(high)) {
-    low = high;
-    high *= 2;
-  }
-  high = std::min(high, kMost);
-  while (high - low > 1) {
-    const int64_t middle = (low + high) / 2;
-    (fits(middle) ? low : high) = middle;
-  }
-  build(low);
+  build(largest_that_fits(pairs, kMost - 1, fits));
   return item;
 }
 

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "tessera/network/damping.h"
+
 namespace tessera {
 namespace {
 
@@ -102,16 +104,6 @@ void clear(AttendScratch::PerThread& mine, int64_t rows, int64_t width) {
   std::fill_n(mine.weighted.begin(), rows * width, 0.f);
 }
 
-// Leading rows of a segment that see everything before them.
-int64_t dense_rows(const ChunkSegment& s) {
-  if (!s.parents.empty()) return 0;
-  if (!s.policy || s.policy->attends_everything()) return s.rows;
-  if (!s.policy->chooses()) return 0;
-  return std::clamp<int64_t>(s.policy->everything_below() - s.first_entry - s.dropped, 0, s.rows);
-}
-
-bool chooses(const ChunkSegment& s) { return s.policy && s.policy->chooses(); }
-
 // Sets bits begin .. end - 1 of the chunk's 256.
 void mark(ChosenChunk& call, int64_t begin, int64_t end) {
   for (int64_t b = begin / kBlockKeys; b * kBlockKeys < end; ++b) {
@@ -182,7 +174,11 @@ void AttendScratch::prepare(int64_t threads, int64_t padded_width, int64_t rows,
     t.chunk.resize(lines);
     t.weighted.resize(lines);
     t.scores.resize(static_cast<size_t>(kAttendRows * kChunkKeys));
-    for (auto* v : {&t.chunk_maximum, &t.chunk_total, &t.maximum, &t.total}) v->resize(kAttendRows);
+    t.damped_weighted.resize(lines);
+    for (auto* v : {&t.chunk_maximum, &t.chunk_total, &t.maximum, &t.total, &t.damped_maximum,
+                    &t.damped_total}) {
+      v->resize(kAttendRows);
+    }
     t.runs.reserve(64);
   }
   if (rows <= kSplitRows) {
@@ -193,6 +189,19 @@ void AttendScratch::prepare(int64_t threads, int64_t padded_width, int64_t rows,
     const auto need = static_cast<size_t>(chunks * partial_heads_ * partial_width_);
     if (partial_.size() < need) partial_.resize(need);
   }
+}
+
+// Leading rows of a segment that see everything before them.
+int64_t AttendStage::dense_rows(const ChunkSegment& s) const {
+  if (!s.parents.empty()) return 0;
+  if (!s.policy || s.policy->attends_everything()) return s.rows;
+  if (!s.policy->chooses()) return 0;
+  if (!s.policy->concerns(shape_.layer)) return s.rows;
+  return std::clamp<int64_t>(s.policy->everything_below() - s.first_entry - s.dropped, 0, s.rows);
+}
+
+bool AttendStage::chooses(const ChunkSegment& s) const {
+  return s.policy && s.policy->chooses() && s.policy->concerns(shape_.layer);
 }
 
 int64_t AttendStage::first_seen(const ChunkSegment&, int64_t entry) const {
@@ -324,45 +333,67 @@ void AttendStage::attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegme
   for (int64_t first = 0; first < heads; first += together) {
     const int64_t h = head + first;
     mine.runs.clear();
-    s.policy->select(
-        {shape_.layer,
-         kv_head,
-         entry,
-         position,
-         {q_->row(row) + h * shape_.head_width, static_cast<size_t>(together * shape_.head_width)},
-         h,
-         &view,
-         row - s.first_row},
-        mine.runs);
-    const std::span<const Run> runs = mine.runs;
-    // Everything from where it is: as full attention does it, to the bit.
-    const bool all = runs.size() == 1 && runs[0].begin == 0 && runs[0].end == entry + 1 &&
-                     runs[0].query_position == position;
-    Gather gathers[kAttendRows];
-    for (size_t i = 0, end = 0; i < runs.size(); i = end) {
-      while (end < runs.size() && runs[end].query_position == runs[i].query_position) {
-        read += (runs[end].end - runs[end].begin) * together;
-        ++end;
+    const StepView step{
+        shape_.layer,
+        kv_head,
+        entry,
+        position,
+        {q_->row(row) + h * shape_.head_width, static_cast<size_t>(together * shape_.head_width)},
+        h,
+        &view,
+        row - s.first_row};
+    s.policy->select(step, mine.runs);
+    mine.damped.clear();
+    const float factor = s.policy->dampen(step, mine.damped);
+    for (const Run& run : mine.runs) read += (run.end - run.begin) * together;
+    // What the heads gather from runs, into the given lines.
+    auto gather_runs = [&](std::span<const Run> runs, float* maximum, float* total,
+                           float* weighted) {
+      // Everything from where it is: as full attention does it, to the bit.
+      const bool all = runs.size() == 1 && runs[0].begin == 0 && runs[0].end == entry + 1 &&
+                       runs[0].query_position == position;
+      Gather gathers[kAttendRows];
+      for (size_t i = 0, end = 0; i < runs.size(); i = end) {
+        while (end < runs.size() && runs[end].query_position == runs[i].query_position) ++end;
+        for (int64_t k = 0; k < together; ++k) {
+          load_query(shape_, q_->row(row) + (h + k) * shape_.head_width,
+                     runs[i].query_position - position, mine.query.data() + k * width, width);
+          gathers[k] = {mine.query.data() + k * width,
+                        runs[i].begin,
+                        runs[i].end,
+                        runs[i].query_position,
+                        0.f,
+                        maximum + k,
+                        total + k,
+                        weighted + k * width};
+        }
+        const std::span<const Gather> rows{gathers, static_cast<size_t>(together)};
+        if (all) {
+          gather(shape_, *s.store, kv_head, rows, mine);
+        } else {
+          gather_chosen(shape_, *s.store, kv_head, runs.subspan(i, end - i), rows, mine);
+        }
       }
-      for (int64_t k = 0; k < together; ++k) {
-        const int64_t at = first + k;
-        load_query(shape_, q_->row(row) + (head + at) * shape_.head_width,
-                   runs[i].query_position - position, mine.query.data() + k * width, width);
-        gathers[k] = {mine.query.data() + k * width,
-                      runs[i].begin,
-                      runs[i].end,
-                      runs[i].query_position,
-                      0.f,
-                      &mine.maximum[static_cast<size_t>(at)],
-                      &mine.total[static_cast<size_t>(at)],
-                      mine.weighted.data() + at * width};
-      }
-      const std::span<const Gather> rows{gathers, static_cast<size_t>(together)};
-      if (all) {
-        gather(shape_, *s.store, kv_head, rows, mine);
-      } else {
-        gather_chosen(shape_, *s.store, kv_head, runs.subspan(i, end - i), rows, mine);
-      }
+    };
+    float* const maximum = mine.maximum.data() + first;
+    float* const total = mine.total.data() + first;
+    float* const weighted = mine.weighted.data() + first * width;
+    if (mine.damped.empty()) {
+      gather_runs(mine.runs, maximum, total, weighted);
+      continue;
+    }
+    take_out(mine.runs, mine.damped, mine.rest);
+    gather_runs(mine.rest, maximum, total, weighted);
+    std::fill_n(mine.damped_maximum.begin(), together, kNothing);
+    std::fill_n(mine.damped_total.begin(), together, 0.f);
+    std::fill_n(mine.damped_weighted.begin(), together * width, 0.f);
+    gather_runs(mine.damped, mine.damped_maximum.data(), mine.damped_total.data(),
+                mine.damped_weighted.data());
+    for (int64_t k = 0; k < together; ++k) {
+      join_damped(factor, mine.damped_maximum[static_cast<size_t>(k)],
+                  mine.damped_total[static_cast<size_t>(k)],
+                  mine.damped_weighted.data() + k * width, width, maximum[k], total[k],
+                  weighted + k * width);
     }
   }
   for (int64_t i = 0; i < heads; ++i) {

@@ -20,6 +20,9 @@ class AttendScratch {
     std::vector<float> query, scores, chunk, weighted;
     std::vector<float> chunk_maximum, chunk_total, maximum, total;
     std::vector<Run> runs;
+    // For policies that change weights after the softmax.
+    std::vector<Run> damped, rest;
+    std::vector<float> damped_maximum, damped_total, damped_weighted;
   };
   PerThread& thread(int64_t t) { return threads_[static_cast<size_t>(t)]; }
   // Results of single chunks, for few queries over a long past.   [chunks, rows * heads, 2 + width]
@@ -52,6 +55,8 @@ class AttendStage final : public Stage {
                    int64_t row, int64_t head, int64_t heads);
   void attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
                      int64_t row, int64_t head, int64_t heads);
+  bool chooses(const ChunkSegment& s) const;
+  int64_t dense_rows(const ChunkSegment& s) const;
   void attend_split(Crew& crew, const Chunk& chunk);
   void observe(Crew& crew, const Chunk& chunk);
   void collect_runs(const Chunk& chunk, const ChunkSegment& s, int64_t kv_head, int64_t row,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,9 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
+#include "tessera/files/weights_hash.h"
 #include "tessera/network/plan.h"
+#include "tessera/network/selection_trace.h"
 
 namespace tessera {
 namespace {
@@ -131,6 +134,7 @@ class Engine final : public Network {
   Engine(const ModelFiles& model, const EngineOptions& options)
       : description_(served(model, options.context)),
         checkpoint_(model.checkpoint),
+        tensors_(model.tensors),
         options_(options),
         plan_(description_, *model.checkpoint, options.activations),
         table_(model.checkpoint->weight({Part::token_embedding})) {
@@ -148,7 +152,11 @@ class Engine final : public Network {
                  description_.head_width,
                  description_.context,
                  true,
-                 false};
+                 false,
+                 [this] {
+                   std::call_once(hashed_, [this] { weights_ = weights_hash(tensors_); });
+                   return weights_;
+                 }};
     for (const LayerDescription& l : description_.layer) {
       geometry_.rotary =
           geometry_.rotary && description_.position == PositionKind::rope && l.rotary;
@@ -241,6 +249,7 @@ class Engine final : public Network {
     plan_.count_into(profile);
   }
   NetworkFloor floor() const { return plan_.floor(); }
+  void trace_into(SelectionSink* sink) { trace_ = sink; }
 
   void read_layer(Past& past, std::span<const float> vectors, int64_t layer,
                   const LayerSink& sink) override {
@@ -271,6 +280,7 @@ class Engine final : public Network {
  private:
   std::unique_ptr<ContextPolicy> attached(const std::string& policy) const {
     auto guest = make_guest<ContextPolicy>(policy);
+    if (trace_) guest = traced(std::move(guest), *trace_);
     guest->attach(geometry_);
     if (guest->chooses() && shape_.type == CacheType::q8) {
       throw Error("--context " + policy,
@@ -526,10 +536,14 @@ class Engine final : public Network {
   ModelDescription description_;
   int64_t trained_context_ = 0;
   std::shared_ptr<Checkpoint> checkpoint_;
+  std::vector<StoredTensor> tensors_;
+  std::once_flag hashed_;
+  std::string weights_;
   EngineOptions options_;
   Plan plan_;
   Parameter table_;
   Profile* profile_ = nullptr;
+  SelectionSink* trace_ = nullptr;
   KvShape shape_;
   std::shared_ptr<KvPool> pool_;
   Geometry geometry_;
@@ -566,6 +580,10 @@ void start_profile(Network& network, Profile& profile) {
 
 void stop_profile(Network& network) {
   if (auto* engine = dynamic_cast<Engine*>(&network)) engine->count_into(nullptr);
+}
+
+void trace_selections(Network& network, SelectionSink* sink) {
+  if (auto* engine = dynamic_cast<Engine*>(&network)) engine->trace_into(sink);
 }
 
 NetworkFloor floor_of(const Network& network) {

@@ -11,6 +11,7 @@
 #include "tessera/base/error.h"
 #include "tessera/base/hash.h"
 #include "tessera/base/mapped_file.h"
+#include "tessera/files/weights_hash.h"
 #include "tessera/kernels/kernels.h"
 #include "tessera/network/engine.h"
 
@@ -89,12 +90,6 @@ std::array<std::string_view, 4> parts(const PastOrigin& o) {
 
 PastOrigin past_origin(const ModelFiles& model, const Tokenizer& tokenizer,
                        const std::string& policy, const Network& network) {
-  Hash64 weights;
-  for (const StoredTensor& t : model.tensors) {
-    weights.add(t.name);
-    weights.add(static_cast<uint64_t>(t.type));
-    weights.add(text_of(t.data));
-  }
   Hash64 pieces;
   const Vocabulary& v = tokenizer.vocabulary();
   for (int64_t id = 0; id < v.size(); ++id) {
@@ -103,7 +98,7 @@ PastOrigin past_origin(const ModelFiles& model, const Tokenizer& tokenizer,
     pieces.add(piece);
     pieces.add(static_cast<uint64_t>(v.role(static_cast<TokenId>(id))));
   }
-  return {hash_text(weights.value()), hash_text(pieces.value()), policy,
+  return {weights_hash(model.tensors), hash_text(pieces.value()), policy,
           fmt::format("{}, {}, texts of {}", kernels().name, engine_text(network),
                       network.description().context)};
 }

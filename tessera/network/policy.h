@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,8 @@ struct Geometry {
   int64_t context = 0;    // trained window
   bool rotary = false;    // positions by rotation in every layer
   bool windowed = false;  // some layer has a sliding window of its own
+  // Hash of every stored weight, computed when it is asked for the first time; null: not known.
+  std::function<std::string()> weights = {};
 };
 
 // Entries begin .. end - 1 of the past, in order of arrival, seen from `query_position`.
@@ -90,6 +93,17 @@ class ContextPolicy {
   virtual int64_t everything_below() const { return 0; }
   // Whether select() is asked for each query head by itself.
   virtual bool per_query_head() const { return false; }
+  // Whether the policy has a say in a layer: in the others every query attends to everything, and
+  // the policy is neither shown anything nor asked.
+  virtual bool concerns(int64_t /*layer*/) const { return true; }
+  // Changes attention after its softmax: fills `runs` (empty on entry; a part of what select()
+  // gave) with entries whose weights are multiplied by the result, from 0 to 1. What they lose goes
+  // to the others in proportion to their weights, unless the others have less than a millionth of
+  // all. Nothing filled: weights stay. Asked after select(), in the same way.
+  virtual float dampen(const StepView& /*step*/, std::vector<Run>& /*runs*/) const { return 1; }
+  // Whether what a query sees may be changed by tokens behind it, beyond those that choose together
+  // with it: the scores of the tokens of a text mean nothing then.
+  virtual bool foresees() const { return false; }
   // Before the queries of a pass attend in a layer, whose keys lie in the past already: once for
   // each KV head, several at a time.
   virtual void observe(const LayerView& /*view*/, int64_t /*kv_head*/) {}

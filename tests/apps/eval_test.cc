@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tessera/eval/chain.h"
 #include "tessera/eval/needle.h"
+#include "tessera/eval/ruler.h"
 #include "tessera/eval/thread.h"
 #include "tests/apps/spawn.h"
 #include "tests/apps/verbs.h"
@@ -80,6 +82,56 @@ TEST(Eval, ItemsAreTheSameForTheSameSeedAndCanBeSolved) {
                 j.at("answer").get<std::string>());
     }
   }
+}
+
+// Oracles: the solvers; the scorers on the sweep's own outputs; the effective length by hand.
+TEST(Eval, ChainsAndRulersTasksAreSolvedAndScored) {
+  NEEDS_MODEL("smollm2");
+  const test::TemporaryFolder folder;
+  for (const std::string task : {"chain", "ruler"}) {
+    SCOPED_TRACE(task);
+    const std::string items = folder / task, out = folder / (task + "_out");
+    std::vector<std::string> words = {"eval", task, "-n", "1", "--lengths", "250,300"};
+    const std::vector<std::string> more = task == "chain"
+                                              ? std::vector<std::string>{"--keys", "3"}
+                                              : std::vector<std::string>{"--tasks", "vt,fwe"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto with = [&](std::vector<std::string> last) {
+      last.insert(last.begin(), words.begin(), words.end());
+      return last;
+    };
+    if (task == "ruler") words[5] = "1200,1300";
+    ASSERT_EQ(spawn(with({"--make", items})).status, 0);
+    const std::string bytes = read(items);
+    ASSERT_EQ(spawn(with({"--make", items})).status, 0);
+    EXPECT_EQ(read(items), bytes);
+    const auto made = objects(bytes);
+    ASSERT_EQ(made.size(), task == "chain" ? 2U : 4U);
+    for (const Json& j : made) {
+      const std::string prompt =
+          j.at("text").get<std::string>() + "\n\n" + j.at("question").get<std::string>();
+      auto solved = task == "chain" ? solve_chain(prompt) : solve_ruler(j.at("task"), prompt);
+      auto wanted = j.at("answers").get<std::vector<std::string>>();
+      std::sort(solved.begin(), solved.end());
+      std::sort(wanted.begin(), wanted.end());
+      EXPECT_EQ(solved, wanted);
+    }
+    if (task == "ruler") continue;
+    const Ended e = spawn(with({"-o", out, "--max-tokens", "8", "--json"}));
+    ASSERT_EQ(e.status, 0) << e.err;
+    const auto lines = objects(e.out), rows = objects(read(out + "/results.jsonl"));
+    ASSERT_EQ(lines.size(), 3U);
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(lines[i].at("value"), score_chain(rows[i].at("output").get<std::string>(),
+                                                  made[i].at("text").get<std::string>(), 3));
+    }
+    EXPECT_EQ(lines[2].at("measure"), "effective_length");
+    EXPECT_LE(lines[2].at("value"), 300);
+    EXPECT_NE(read(out + "/heat.svg").find("</svg>"), std::string::npos);
+  }
+  expect_refused(spawn({"eval", "ruler", "--tasks", "qa_1"}), 2, "qa_1");
+  expect_refused(spawn({"eval", "ruler", "--tasks", "vt", "--lengths", "100"}), 1, "at least");
+  expect_refused(spawn({"eval", "chain", "--lengths", "50"}), 1, "at least");
 }
 
 // Oracle: the scorer on the sweep's own outputs.

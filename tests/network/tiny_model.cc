@@ -139,6 +139,7 @@ class Naive {
   // Whose attention is kept in `weights`.   [heads][query][key]
   int64_t watched = -1;
   std::vector<Matrix> weights;
+  AttentionChange change;
 
   Matrix run() {
     values_.resize(graph_.width.size());
@@ -216,12 +217,10 @@ class Naive {
         d_.attention_scale != 0 ? d_.attention_scale : 1 / std::sqrt(static_cast<double>(w));
     const auto n = static_cast<int64_t>(q.size());
     Matrix out(q.size(), std::vector<double>(static_cast<size_t>(d_.heads * w)));
-    const bool watch = op.place.layer == watched;
-    if (watch)
-      weights.assign(static_cast<size_t>(d_.heads),
-                     Matrix(q.size(), std::vector<double>(q.size())));
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t h = 0; h < d_.heads; ++h) {
+    if (op.place.layer == watched) weights.clear();
+    for (int64_t h = 0; h < d_.heads; ++h) {
+      Matrix map(q.size(), std::vector<double>(q.size()));
+      for (int64_t i = 0; i < n; ++i) {
         std::vector<double> p;
         const int64_t end = d_.decoder ? i + 1 : n,
                       begin = window > 0 ? std::max<int64_t>(0, i + 1 - window) : 0;
@@ -238,12 +237,15 @@ class Naive {
           top = std::max(top, s);
         }
         for (double& s : p) total += s = std::exp(s - top);
-        for (int64_t j = begin; j < end; ++j) {
-          if (watch) weights[h][i][j] = p[j - begin] / total;
-          for (int64_t x = 0; x < w; ++x)
-            out[i][h * w + x] += p[j - begin] / total * v[j][h / group * w + x];
+        for (int64_t j = begin; j < end; ++j) map[i][j] = p[j - begin] / total;
+      }
+      if (change) change(op.place.layer, h, map);
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          for (int64_t x = 0; x < w; ++x) out[i][h * w + x] += map[i][j] * v[j][h / group * w + x];
         }
       }
+      if (op.place.layer == watched) weights.push_back(std::move(map));
     }
     return out;
   }
@@ -372,8 +374,11 @@ ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type) {
 }
 
 std::vector<std::vector<double>> naive_forward(const ModelFiles& model,
-                                               const std::vector<int32_t>& ids) {
-  return Naive(model, ids).run();
+                                               const std::vector<int32_t>& ids,
+                                               const AttentionChange& change) {
+  Naive naive(model, ids);
+  naive.change = change;
+  return naive.run();
 }
 
 std::vector<std::vector<std::vector<double>>> naive_attention(const ModelFiles& model,

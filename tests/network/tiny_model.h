@@ -2,6 +2,7 @@
 // same forward pass in plain loops and double precision.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -16,10 +17,15 @@ namespace tessera::test {
 // Every parameter that the description asks for, drawn from `seed`, matrices stored as `type`.
 ModelFiles tiny_model(const ModelDescription& d, uint64_t seed, DType type = DType::f32);
 
+// May change the weights of a head after the softmax.   map [query][key]
+using AttentionChange =
+    std::function<void(int64_t layer, int64_t head, std::vector<std::vector<double>>& map)>;
+
 // Logits of every position of one sequence (for an encoder: hidden states).   [ids][vocabulary or
 // d] The graph in loops over doubles, attention over everything at once, no past.
 std::vector<std::vector<double>> naive_forward(const ModelFiles& model,
-                                               const std::vector<int32_t>& ids);
+                                               const std::vector<int32_t>& ids,
+                                               const AttentionChange& change = {});
 
 // What every position attends to in a layer, in that forward pass.   [heads][query][key]
 std::vector<std::vector<std::vector<double>>> naive_attention(const ModelFiles& model,
