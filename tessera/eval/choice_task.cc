@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "tessera/base/error.h"
 #include "tessera/base/random.h"
 #include "tessera/eval/needle.h"
@@ -74,7 +76,7 @@ std::vector<ChoiceItem> labelled_items(const std::vector<LabelledText>& texts,
   std::string examples;
   for (size_t i = 0; i < shots; ++i) {
     const LabelledText& t = *once[order[i]];
-    examples += filled(options.prompt, t.text) + " " + t.label + "\n\n";
+    examples += fmt::format("{} {}\n\n", filled(options.prompt, t.text), t.label);
   }
   std::vector<ChoiceItem> out;
   for (size_t i = shots; i < once.size(); ++i) {
@@ -84,7 +86,7 @@ std::vector<ChoiceItem> labelled_items(const std::vector<LabelledText>& texts,
     item.prompt = examples + filled(options.prompt, t.text);
     for (const std::string& label : labels) {
       if (label == t.label) item.gold = static_cast<int64_t>(item.choices.size());
-      item.choices.push_back(" " + label);
+      item.choices.push_back(fmt::format(" {}", label));
     }
     out.push_back(std::move(item));
   }
@@ -125,7 +127,7 @@ std::vector<ChoiceItem> cloze_items(std::string_view text, int64_t count,
     ChoiceItem item;
     item.text = sentence;
     const size_t first = at - std::min(at, static_cast<size_t>(options.context));
-    for (size_t i = first; i < at; ++i) item.prompt += sentences[i] + " ";
+    for (size_t i = first; i < at; ++i) item.prompt.append(sentences[i]).append(" ");
     item.prompt += sentence.substr(0, begin - 1);
     // Others from the neighbourhood of its length.
     const auto place =
@@ -142,7 +144,7 @@ std::vector<ChoiceItem> cloze_items(std::string_view text, int64_t count,
     const size_t gold = random.below(item.choices.size());
     std::swap(item.choices[0], item.choices[gold]);
     item.gold = static_cast<int64_t>(gold);
-    for (std::string& c : item.choices) c.insert(0, " ");
+    for (std::string& c : item.choices) c = fmt::format(" {}", c);
     out.push_back(std::move(item));
   }
   return out;
