@@ -254,7 +254,22 @@ def shard_fuzz():
         yield f"width{width}", ids + offsets + trailer
 
 
-TARGETS = [shard_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
+def trace_fuzz():
+    first = {"tessera_trace": 1, "weights": "xxh64:0", "policy": "streaming", "layers": 2, "heads": 3, "prompt_tokens": 2}
+    lines = [first, [1, 0, 0, 3, 0, 0, 0, 2], [2, 1, 1, 1, 0, 1, 0, 1, 2, 3], {"ids": [5, 6, 7], "left_out": 1}]
+    yield "whole", "".join(json.dumps(line) + "\n" for line in lines).encode()
+    yield "cut", "".join(json.dumps(line) + "\n" for line in lines[:2]).encode()
+
+
+def act_file_fuzz():
+    yield "whole", json.dumps({
+        "tessera_act": 1, "weights": "xxh64:0", "layers": 6, "heads": 3, "tau": 0.1, "alpha": 0, "min_queries": 16,
+        "beta": 0.4, "mode": "prompt", "seed": 1,
+        "calibrated": [{"layer": 2, "head": 0, "accuracy_gain": 0.1, "logprob_gain": -0.5}], "items": ["a"],
+        "scores": [{"items": "test", "what": "act", "n": 8, "accuracy": 0.5, "nll": 1.5}]}).encode()
+
+
+TARGETS = [shard_fuzz, trace_fuzz, act_file_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
            tokenizer_json_fuzz]
 
 

@@ -44,10 +44,13 @@ void check(const std::string& path, const ActFile& f) {
 }  // namespace
 
 ActFile read_act_file(const std::string& path) {
-  const MappedFile bytes(path);
+  return parse_act_file(MappedFile(path).text(), path);
+}
+
+ActFile parse_act_file(std::string_view text, const std::string& path) {
   ActFile f;
   try {
-    const Json j = Json::parse(bytes.text());
+    const Json j = Json::parse(text);
     if (whole(j, "tessera_act") != kVersion) {
       throw Error(path, "is of another version of Tessera", kAgain);
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tessera/context/sinks.h"
@@ -37,6 +38,8 @@ struct ActFile {
 
 // Throws Error naming the file for what cannot be read, is none, or holds numbers that cannot be.
 ActFile read_act_file(const std::string& path);
+// The same from the file's text; `path` is its name in messages.
+ActFile parse_act_file(std::string_view text, const std::string& path);
 // Writes the file whole or not at all.
 void write_act_file(const std::string& path, const ActFile& file);
 

@@ -23,12 +23,12 @@ Error damaged(const std::string& path, int64_t line, const std::string& what) {
   return Error(fmt::format("{}:{}", path, line), what, "Make it again with --trace.");
 }
 
-// Whole numbers of an array, all at least 0; none for anything else.
+// Whole numbers of an array, all at least 0 and exact in JSON; none for anything else.
 std::vector<int64_t> numbers(const Json& j) {
   std::vector<int64_t> out;
   if (!j.is_array()) return out;
   for (const Json& x : j) {
-    if (!x.is_number_integer() || x.get<int64_t>() < 0) return {};
+    if (!x.is_number_integer() || x.get<int64_t>() < 0 || x.get<int64_t>() >> 53) return {};
     out.push_back(x.get<int64_t>());
   }
   return out;
@@ -97,12 +97,13 @@ void TraceRecorder::write(const std::string& path, const TraceOrigin& o,
   file.commit();
 }
 
-Trace read_trace(const std::string& path) {
-  const MappedFile bytes(path);
+Trace read_trace(const std::string& path) { return parse_trace(MappedFile(path).text(), path); }
+
+Trace parse_trace(std::string_view text, const std::string& path) {
   Trace trace;
   int64_t at = 0;
   bool ended = false;
-  each_line(bytes.text(), [&](std::string_view line) {
+  each_line(text, [&](std::string_view line) {
     ++at;
     const Json j = Json::parse(line, nullptr, false);
     if (at == 1) {

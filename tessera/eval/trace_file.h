@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -55,5 +56,7 @@ class TraceRecorder final : public SelectionSink {
 
 // Throws Error for what is no trace, is of another version, or names places that cannot be.
 Trace read_trace(const std::string& path);
+// The same from the file's text; `path` is its name in messages.
+Trace parse_trace(std::string_view text, const std::string& path);
 
 }  // namespace tessera

@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 // A token weighs as much as so many ordinals: more than two cuts of a text differ by. Sums of
 // weights are whole numbers that doubles hold for millions of tokens.
 constexpr double kToken = 1 << 30;
+constexpr CutCost kNever{std::numeric_limits<int64_t>::max(), 0};  // nothing reaches this place
 
 }  // namespace
 
@@ -31,7 +32,6 @@ FewestTokens::FewestTokens(std::span<const std::string> tokens) {
 }
 
 std::vector<int64_t> FewestTokens::cut(std::string_view text) const {
-  constexpr CutCost kNever{std::numeric_limits<int64_t>::max(), 0};
   struct Step {
     CutCost cost = kNever;
     int64_t ordinal = -1;
