@@ -52,13 +52,6 @@ foreach(level reference avx2 avx512)
                               SKIP_PRECOMPILE_HEADERS ON)
 endforeach()
 
-if(TESSERA_SANITIZE MATCHES undefined)
-  # Three in four of the checks, at every access of unrolled loops, and nothing that AddressSanitizer would not see.
-  foreach(level reference avx2 avx512)
-    set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc APPEND PROPERTY
-                 COMPILE_OPTIONS -fno-sanitize=null,pointer-overflow,object-size,alignment)
-  endforeach()
-endif()
 if(TESSERA_FUZZ)
   target_compile_options(tessera_objects PRIVATE -fsanitize=fuzzer-no-link)
 endif()
@@ -78,4 +71,16 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # g++ 12 warns about its own intrinsics headers (GCC bug 105593).
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx512.cc PROPERTIES
     COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt;-mprefer-vector-width=512;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>;-Wno-uninitialized")
+endif()
+
+# Behind what sets their other options.
+if(TESSERA_SANITIZE MATCHES undefined)
+  # Three in four of the checks, at every access of unrolled loops, and nothing that AddressSanitizer would not see.
+  set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/kernels/level_reference.cc APPEND PROPERTY
+               COMPILE_OPTIONS -fno-sanitize=null,pointer-overflow,object-size,alignment)
+  # Of intrinsics there is little left for UndefinedBehaviorSanitizer to see, and models run on these.
+  foreach(level avx2 avx512)
+    set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc APPEND PROPERTY
+                 COMPILE_OPTIONS -fno-sanitize=undefined -O2)
+  endforeach()
 endif()

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <optional>
 
@@ -18,7 +20,7 @@ namespace {
 
 struct TrainOptions {
   CommonOptions common;
-  std::vector<std::string> sources;
+  std::vector<std::string> sources, rates;
   std::string trainer, output, field = "text", memory;
   bool lines = false;
   TrainingRequest request;
@@ -69,6 +71,30 @@ void report(const TrainedTokenizer& made, const TrainOptions& options) {
   }
 }
 
+// --rate SOURCE=NUMBER, in the order of the sources.
+std::vector<double> rates_of(const TrainOptions& options) {
+  if (options.rates.empty()) return {};
+  std::vector<double> out(options.sources.size(), 1.0);
+  for (const std::string& text : options.rates) {
+    const size_t equals = text.rfind('=');
+    const std::string source = text.substr(0, equals);
+    const auto found = std::ranges::find(options.sources, source);
+    if (equals == std::string::npos || found == options.sources.end()) {
+      throw WrongCommand("--rate " + text, "names none of the sources",
+                         "Write SOURCE=NUMBER, as in book.txt=0.1.");
+    }
+    double rate = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, fault] = std::from_chars(text.data() + equals + 1, end, rate);
+    if (fault != std::errc() || stop != end || !(rate > 0 && rate <= 1000)) {
+      throw WrongCommand("--rate " + text, "is no number above 0 and up to 1000",
+                         "0.1 reads a tenth of the texts, 2 counts each twice.");
+    }
+    out[static_cast<size_t>(found - options.sources.begin())] = rate;
+  }
+  return out;
+}
+
 int train(TrainOptions options) {
   if (options.trainer.empty()) options.trainer = guests<Trainer>().front().entry.name;
   check_spec<Trainer>("--model", options.trainer);
@@ -88,6 +114,7 @@ int train(TrainOptions options) {
   // An output that cannot be written is found out before the work.
   AtomicFile file(options.output);
   TrainingTexts texts(options.sources, {.shape = {.field = options.field, .lines = options.lines},
+                                        .rates = rates_of(options),
                                         .progress = request.progress});
   const TrainedTokenizer made = trainer->train(texts, request);
   file.write(as_model ? made.sentence_piece : made.json);
@@ -145,6 +172,12 @@ Verb verb_tokenizer_train() {
         app.add_option("--field", options->field,
                        "the member of .jsonl lines that holds the text [text]")
             ->type_name("NAME");
+        app.add_option("--rate", options->rates,
+                       "how often the texts of a source count: 0.1 for a tenth of them, 2 for each "
+                       "twice (repeatable) [1]")
+            ->type_name("SOURCE=R")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
         app.add_flag("--lines", options->lines,
                      "every line is a text without its end, whatever the files' names");
         app.add_option(

@@ -67,12 +67,12 @@ std::string fewest_text(const std::vector<std::string>& tokens, const TrainingRe
   Json vocab = Json::array();
   int64_t unknown_id = 0;
   // A name is never the better way to cut a text that holds it: "<0x41>" has six characters.
-  constexpr double kNever = -8 * kToken;
+  constexpr double kWorst = -8 * kToken;
   for (const std::string& special : request.specials) {
     if (special == unknown) unknown_id = static_cast<int64_t>(vocab.size());
-    vocab.push_back({special, kNever});
+    vocab.push_back({special, kWorst});
   }
-  for (int b = 0; b < 256; ++b) vocab.push_back({fmt::format("<0x{:02X}>", b), kNever});
+  for (int b = 0; b < 256; ++b) vocab.push_back({fmt::format("<0x{:02X}>", b), kWorst});
   const auto first = static_cast<TokenId>(vocab.size());
   for (size_t i = 0; i < tokens.size(); ++i) {
     vocab.push_back({tokens[i], -(kToken + static_cast<double>(i))});

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tessera/base/error.h"
+#include "tessera/base/hash.h"
 #include "tessera/base/progress.h"
 #include "tessera/tokenizer/seams.h"
 
@@ -15,6 +16,26 @@ namespace tessera {
 namespace {
 
 constexpr size_t kBlock = size_t{1} << 20;
+
+// Gives `sink` blocks in which each text of `block` stands as often as the rate says.
+void repeat(const TextBlock& block, double rate, const std::function<void(TextBlock)>& sink) {
+  const auto times = static_cast<int64_t>(rate);
+  const double rest = (rate - static_cast<double>(times)) * 0x1p64;
+  std::string bytes;
+  std::vector<size_t> ends;
+  const auto give = [&] {
+    if (!bytes.empty()) sink(TextBlock(std::exchange(bytes, {}), std::exchange(ends, {})));
+  };
+  block.each_text([&](std::string_view text) {
+    const int64_t more = static_cast<double>(hash_of(text)) < rest ? 1 : 0;
+    for (int64_t i = 0; i < times + more; ++i) {
+      bytes += text;
+      ends.push_back(bytes.size());
+      if (bytes.size() >= kBlock) give();
+    }
+  });
+  give();
+}
 
 }  // namespace
 
@@ -120,11 +141,19 @@ void TrainingTexts::read(int64_t threads, const CutLine& cut, const Work& work) 
   }
   Progress progress(shown);
   Queue queue(threads, work);
-  for (const std::string& source : sources_) {
-    read_source(source, cut, [&](TextBlock block) {
+  const auto push = [&](TextBlock block) {
+    read_ += static_cast<int64_t>(block.bytes().size());
+    queue.push(std::move(block));
+  };
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    const double rate = options_.rates.empty() ? 1 : options_.rates[i];
+    read_source(sources_[i], cut, [&](TextBlock block) {
       const auto bytes = static_cast<int64_t>(block.bytes().size());
-      read_ += bytes;
-      queue.push(std::move(block));
+      if (rate == 1) {
+        push(std::move(block));
+      } else {
+        repeat(block, rate, push);
+      }
       progress.advance(bytes);
     });
   }

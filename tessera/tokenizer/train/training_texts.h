@@ -48,6 +48,9 @@ class TextBlock {
 
 struct TrainingTextsOptions {
   CorpusShape shape = {};
+  // How often a text of each source counts; empty: once. 0.1: a tenth of its texts are read, 2.5:
+  // all of them twice and half of them once more. Which ones follows from a text's bytes alone.
+  std::vector<double> rates = {};
   // A line without an end in so many bytes is cut, so that a line of any length can be read.
   size_t longest_line = size_t{16} << 20;
   std::function<void(std::string_view)> progress = {};  // as in TrainingRequest
@@ -67,6 +70,7 @@ class TrainingTexts {
   using Work = std::function<void(const TextBlock& block, size_t thread)>;
   void read(int64_t threads, const CutLine& cut, const Work& work);
 
+  // Of the texts that were given out, as often as they were.
   int64_t bytes_read() const { return read_; }
   int64_t cut_lines() const { return cut_lines_; }
 
