@@ -24,7 +24,10 @@ void repeat(const TextBlock& block, double rate, const std::function<void(TextBl
   std::string bytes;
   std::vector<size_t> ends;
   const auto give = [&] {
-    if (!bytes.empty()) sink(TextBlock(std::exchange(bytes, {}), std::exchange(ends, {})));
+    if (bytes.empty()) return;
+    sink(TextBlock(std::move(bytes), std::move(ends)));
+    bytes.clear();
+    ends.clear();
   };
   block.each_text([&](std::string_view text) {
     const int64_t more = static_cast<double>(hash_of(text)) < rest ? 1 : 0;
