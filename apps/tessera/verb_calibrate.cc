@@ -101,15 +101,16 @@ class HeadSearch {
     shown.label = "calibrate";
     shown.unit = "items";
     const auto heads = static_cast<int64_t>(candidates_.size());
-    shown.total = (heads + 2) * size(0) + static_cast<int64_t>(o_.betas.size()) * size(1) +
-                  (4 + kRandomDraws) * size(2);
+    const auto betas = static_cast<int64_t>(o_.betas.size());
+    shown.total = (heads + 2) * size(0) + (1 + betas) * size(1) + (4 + kRandomDraws) * size(2);
     if (is_terminal(STDERR_FILENO)) shown.sink = descriptor_sink(STDERR_FILENO);
-    tell(fmt::format(
-        "tessera calibrate: {} items to search {} heads, {} to choose beta, {} held "
-        "out; {:.1f} million tokens to run",
-        size(0), heads, size(1), size(2),
-        1e-6 * static_cast<double>((heads + 2) * readers_[0].tokens() + readers_[1].tokens() * 3 +
-                                   readers_[2].tokens() * (4 + kRandomDraws))));
+    tell(
+        fmt::format("tessera calibrate: {} items to search {} heads, {} to choose beta, {} held "
+                    "out; {:.1f} million tokens to run",
+                    size(0), heads, size(1), size(2),
+                    1e-6 * static_cast<double>((heads + 2) * readers_[0].tokens() +
+                                               readers_[1].tokens() * (1 + betas) +
+                                               readers_[2].tokens() * (4 + kRandomDraws))));
     Progress bar(shown);
     bar_ = &bar;
     try {
@@ -227,7 +228,9 @@ class HeadSearch {
       }
       while (std::getline(lines, line)) {
         const Json j = Json::parse(line, nullptr, false);
-        if (!j.is_object() || !j.contains("nll")) continue;  // cut off by a stop
+        const auto number = [&](const char* key) { return j.contains(key) && j[key].is_number(); };
+        // Cut off by a stop, or damaged.
+        if (!number("layer") || !number("head") || !number("accuracy") || !number("nll")) continue;
         const HeadId id{j["layer"].get<int64_t>(), j["head"].get<int64_t>()};
         done_[id] = {size(0), j["accuracy"].get<double>(), j["nll"].get<double>()};
         whole += line + "\n";
@@ -260,6 +263,7 @@ class HeadSearch {
 
   static std::vector<HeadId> ids(const std::vector<ActHead>& heads) {
     std::vector<HeadId> out;
+    out.reserve(heads.size());
     for (const ActHead& h : heads) out.push_back(h.id);
     return out;
   }
