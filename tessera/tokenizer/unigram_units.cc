@@ -158,9 +158,7 @@ class UnigramRunner : public Model::Runner {
     return margin > 2 * steps * unit;
   }
 
-  void add(TokenId id) {
-    sum_ = UnigramLattice::added(sum_, lattice_.score(id));
-  }
+  void add(TokenId id) { sum_ = UnigramLattice::added(sum_, lattice_.score(id)); }
 
   // Appends the ids of tokens_; neighbours that are unknown are one token, or their bytes are.
   void give(IdBuffer& out) {
