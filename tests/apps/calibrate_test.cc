@@ -8,6 +8,7 @@
 #include "tessera/context/act_file.h"
 #include "tests/apps/spawn.h"
 #include "tests/apps/verbs.h"
+#include "tests/base/rounds.h"
 #include "tests/base/temporary_folder.h"
 
 namespace tessera {
@@ -36,6 +37,7 @@ std::string labelled(int count) {
 
 TEST(Calibrate, RefusesWhatCannotBeSearched) {
   const test::TemporaryFolder folder;
+  const int each = test::rounds(8);
   const std::string out = folder / "act.json";
   expect_refused(spawn({"calibrate", folder.write("a.jsonl", labelled(32))}), 2, "-o act.json");
   expect_refused(spawn({"calibrate", folder.write("b.jsonl", labelled(9)), "-o", out}), 1,
@@ -55,14 +57,15 @@ TEST(Calibrate, RefusesWhatCannotBeSearched) {
 TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
   NEEDS_MODEL("smollm2");
   const test::TemporaryFolder folder;
-  const std::string out = folder / "act.json", items = folder.write("a.jsonl", labelled(32));
+  const std::string out = folder / "act.json", items = folder.write("a.jsonl", labelled(32)),
+                    n = std::to_string(each);
   const std::vector<std::string> words = {"calibrate", items,
                                           "-o",        out,
                                           "--prompt",  "{text}: a kind of",
                                           "--layers",  "15-15",
-                                          "--search",  "8",
-                                          "--choose",  "8",
-                                          "--test",    "8",
+                                          "--search",  n,
+                                          "--choose",  n,
+                                          "--test",    n,
                                           "--betas",   "0.4",
                                           "--keep",    "logprob",
                                           "--json",    "--min-queries",
@@ -73,11 +76,11 @@ TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
   const ActFile file = read_act_file(out);
   EXPECT_EQ(file.layers, 30);
   EXPECT_EQ(file.heads, 9);
-  EXPECT_EQ(file.items.size(), 16U);
+  EXPECT_EQ(file.items.size(), static_cast<size_t>(2 * each));
   EXPECT_EQ(whole.at("heads_tried"), 9);
   EXPECT_EQ(whole.at("heads_kept"), file.chosen.size());
   ASSERT_FALSE(file.chosen.empty());
-  EXPECT_EQ(file.scores.back().n, 8);
+  EXPECT_EQ(file.scores.back().n, each);
   auto none = words;
   none.insert(none.end(), {"--margin", "1", "--keep", "accuracy"});
   none.erase(std::find(none.begin(), none.end(), std::string("logprob")) - 1,

@@ -141,7 +141,7 @@ TEST(Eval, ListsOfThreadsAreSolvedAndScoredValueByValue) {
   const std::string out = folder / "sweep", items = folder / "items";
   for (const bool marked : {false, true}) {
     std::vector<std::string> words = {"eval",     "threads", "--steps", "1",         "--count",
-                                      "2",        "--unit",  "digits5", "--lengths", "150",
+                                      "2",        "--unit",  "digits5", "--lengths", "90",
                                       "--depths", "50",      "-n",      "2"};
     if (marked) words.emplace_back("--marked");
     auto with = [&](std::vector<std::string> more) {
@@ -157,7 +157,7 @@ TEST(Eval, ListsOfThreadsAreSolvedAndScoredValueByValue) {
       EXPECT_EQ(solve_threads(prompt), answers.back());
     }
     const std::string results = out + (marked ? "marked" : "");
-    const Ended e = spawn(with({"--items", items, "-o", results, "--max-tokens", "16", "--json"}));
+    const Ended e = spawn(with({"--items", items, "-o", results, "--max-tokens", "8", "--json"}));
     ASSERT_EQ(e.status, 0) << e.err;
     double share = 0;
     const auto rows = objects(read(results + "/results.jsonl"));

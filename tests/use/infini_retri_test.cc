@@ -10,6 +10,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/use/question_attention.h"
+#include "tests/base/rounds.h"
 #include "tests/network/variants.h"
 #include "tests/use/read_task.h"
 
@@ -208,7 +209,7 @@ TEST(InfiniRetri, KeepsWhatThePlainMethodKeeps) {
   all[3].topk = 3;
   all[3].sinks = 5;
   all[4].topk = 60;
-  for (size_t i = 0; i < all.size(); ++i) {
+  for (size_t i = 0; i < test::rounds(all.size()); ++i) {
     SCOPED_TRACE(i);
     const InfiniRetriOptions& o = all[i];
     const ReadResult got = infini_retri(o)->read(task);
