@@ -37,7 +37,6 @@ std::string labelled(int count) {
 
 TEST(Calibrate, RefusesWhatCannotBeSearched) {
   const test::TemporaryFolder folder;
-  const int each = test::rounds(8);
   const std::string out = folder / "act.json";
   expect_refused(spawn({"calibrate", folder.write("a.jsonl", labelled(32))}), 2, "-o act.json");
   expect_refused(spawn({"calibrate", folder.write("b.jsonl", labelled(9)), "-o", out}), 1,
@@ -57,6 +56,7 @@ TEST(Calibrate, RefusesWhatCannotBeSearched) {
 TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
   NEEDS_MODEL("smollm2");
   const test::TemporaryFolder folder;
+  const int each = test::rounds(8);
   const std::string out = folder / "act.json", items = folder.write("a.jsonl", labelled(32)),
                     n = std::to_string(each);
   const std::vector<std::string> words = {"calibrate", items,
