@@ -22,7 +22,8 @@ namespace {
 struct TokenizeOptions {
   CommonOptions common;
   std::optional<std::string> text, pair;
-  std::string file, special, output, field = "text", dedup;
+  std::string file, special, output, dedup;
+  std::optional<std::string> field;
   TiktokenOptions ranks;
   int64_t shard_tokens = CorpusShardOptions().shard_tokens;
   int64_t split = 0, best = 0;
@@ -232,7 +233,7 @@ void decode_line(const Tokenizer& tokenizer, std::string_view line, size_t numbe
 int write_shards(const Tokenizer& tokenizer, const TokenizeOptions& options) {
   const std::string source = options.file.empty() ? "-" : options.file;
   CorpusShardOptions shards;
-  shards.shape = {options.field, options.lines};
+  shards.shape = {options.field.value_or("text"), options.lines};
   shards.add_template = !options.no_template;
   shards.special_in_text =
       options.special.empty() ? tokenizer.library_parses_control() : options.special == "on";
@@ -272,6 +273,9 @@ int write_shards(const Tokenizer& tokenizer, const TokenizeOptions& options) {
 void check(const TokenizeOptions& options) {
   const auto refuse = [](const char* what) { throw WrongCommand("tessera tokenize", what); };
   if (options.text && !options.file.empty()) refuse("a text and --file exclude each other");
+  if (options.field && (options.text || options.lines || options.decode)) {
+    refuse("--field goes with texts from .jsonl lines, without --lines and --decode");
+  }
   if (!options.sample && (options.rate || options.seed))
     refuse("--rate and --seed go with --sample");
   if (options.sample && (options.split > 0 || options.decode || !options.output.empty())) {
@@ -322,6 +326,8 @@ int tokenize(const TokenizeOptions& options) {
     each(*options.text);
   } else if (options.lines) {
     read_lines(source, each);
+  } else if (options.field) {
+    read_jsonl(source, *options.field, each);
   } else {
     read_files(source, each);
   }
@@ -352,8 +358,9 @@ Verb verb_tokenize() {
         app.add_option("-o,--output", options->output,
                        "write shards of ids into this folder, or go on where that was stopped")
             ->type_name("DIR");
-        app.add_option("--field", options->field,
-                       "with -o: the member of .jsonl lines that holds the text [text]")
+        app.add_option(
+               "--field", options->field,
+               "the member of JSON lines that holds the text [with -o, of .jsonl files: text]")
             ->type_name("NAME");
         app.add_option("--shard-tokens", options->shard_tokens,
                        "with -o: a shard ends with the document that reaches them [67108864]")

@@ -45,9 +45,38 @@ class SpaceJoiner : public Decoder {
   }
 };
 
+// Decoders that look at one piece at a time.
+class PieceDecoder : public Decoder {
+ public:
+  void apply(std::vector<std::string>& pieces) const override {
+    for (std::string& p : pieces) apply_piece(p);
+  }
+  bool piecewise() const override { return true; }
+  void apply_piece(std::string& piece) const override = 0;
+};
+
+class FuseDecoder : public Decoder {
+ public:
+  void apply(std::vector<std::string>& pieces) const override {
+    std::string all;
+    for (const std::string& p : pieces) all += p;
+    pieces.resize(1);
+    pieces[0] = std::move(all);
+  }
+  bool piecewise() const override { return true; }
+};
+
 class Sequence : public Decoder {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Decoder>> parts) : parts_(std::move(parts)) {}
+  explicit Sequence(std::vector<std::unique_ptr<Decoder>> parts) : parts_(std::move(parts)) {
+    while (alone_ < parts_.size() && parts_[alone_]->piecewise()) {
+      if (dynamic_cast<const FuseDecoder*>(parts_[alone_++].get())) {
+        piecewise_ = true;
+        return;
+      }
+    }
+    piecewise_ = alone_ == parts_.size();
+  }
   void apply(std::vector<std::string>& pieces) const override {
     for (const auto& part : parts_) part->apply(pieces);
   }
@@ -57,16 +86,28 @@ class Sequence : public Decoder {
     }
     return true;
   }
+  bool piecewise() const override { return piecewise_; }
+  void apply_piece(std::string& piece) const override {
+    for (size_t i = 0; i < alone_; ++i) parts_[i]->apply_piece(piece);
+  }
+  void apply_joined(std::string& text) const override {
+    if (alone_ == parts_.size()) return;
+    std::vector<std::string> pieces;
+    pieces.push_back(std::move(text));
+    for (size_t i = alone_; i < parts_.size(); ++i) parts_[i]->apply(pieces);
+    text.clear();
+    for (const std::string& p : pieces) text += p;
+  }
 
  private:
   std::vector<std::unique_ptr<Decoder>> parts_;
+  size_t alone_ = 0;        // the parts that see pieces alone, the fusing one included
+  bool piecewise_ = false;  // what follows them sees the fused text, or there is nothing
 };
 
-class ByteLevelDecoder : public Decoder {
+class ByteLevelDecoder : public PieceDecoder {
  public:
-  void apply(std::vector<std::string>& pieces) const override {
-    for (std::string& p : pieces) p = byte_level_bytes(p);
-  }
+  void apply_piece(std::string& piece) const override { piece = byte_level_bytes(piece); }
 };
 
 class WordPieceDecoder : public Decoder {
@@ -91,43 +132,29 @@ class WordPieceDecoder : public Decoder {
   bool cleanup_;
 };
 
-class ByteFallbackDecoder : public Decoder {
+class ByteFallbackDecoder : public PieceDecoder {
  public:
-  void apply(std::vector<std::string>& pieces) const override {
-    for (std::string& p : pieces) {
-      int byte = named_byte(p);
-      if (byte >= 0) p.assign(1, static_cast<char>(byte));
-    }
+  void apply_piece(std::string& piece) const override {
+    const int byte = named_byte(piece);
+    if (byte >= 0) piece.assign(1, static_cast<char>(byte));
   }
 };
 
-class FuseDecoder : public Decoder {
- public:
-  void apply(std::vector<std::string>& pieces) const override {
-    std::string all;
-    for (const std::string& p : pieces) all += p;
-    pieces.resize(1);
-    pieces[0] = std::move(all);
-  }
-};
-
-class StripDecoder : public Decoder {
+class StripDecoder : public PieceDecoder {
  public:
   StripDecoder(std::string content, size_t start, size_t stop)
       : content_(std::move(content)), start_(start), stop_(stop) {}
-  void apply(std::vector<std::string>& pieces) const override {
-    for (std::string& p : pieces) {
-      size_t begin = 0, end = p.size();
-      std::string_view text = p;
-      for (size_t n = 0; n < start_ && text.substr(begin).starts_with(content_); ++n) {
-        begin += content_.size();
-      }
-      for (size_t n = 0;
-           n < stop_ && end > begin && text.substr(begin, end - begin).ends_with(content_); ++n) {
-        end -= content_.size();
-      }
-      p = p.substr(begin, end - begin);
+  void apply_piece(std::string& piece) const override {
+    size_t begin = 0, end = piece.size();
+    const std::string_view text = piece;
+    for (size_t n = 0; n < start_ && text.substr(begin).starts_with(content_); ++n) {
+      begin += content_.size();
     }
+    for (size_t n = 0;
+         n < stop_ && end > begin && text.substr(begin, end - begin).ends_with(content_); ++n) {
+      end -= content_.size();
+    }
+    piece = piece.substr(begin, end - begin);
   }
   bool local() const override { return stop_ == 0; }
 
@@ -136,23 +163,20 @@ class StripDecoder : public Decoder {
   size_t start_, stop_;
 };
 
-class ReplaceDecoder : public Decoder {
+class ReplaceDecoder : public PieceDecoder {
  public:
   ReplaceDecoder(Pattern pattern, std::string content, bool one_unit)
       : pattern_(std::move(pattern)), content_(std::move(content)), one_unit_(one_unit) {}
-  void apply(std::vector<std::string>& pieces) const override {
+  void apply_piece(std::string& piece) const override {
     std::vector<ByteRange> matches;
-    for (std::string& p : pieces) {
-      matches.clear();
-      pattern_.find_all(p, {0, p.size()}, Reading::utf8, matches);
-      std::string out;
-      size_t done = 0;
-      for (ByteRange m : matches) {
-        out.append(p, done, m.begin - done).append(content_);
-        done = m.end;
-      }
-      p = out.append(p, done);
+    pattern_.find_all(piece, {0, piece.size()}, Reading::utf8, matches);
+    std::string out;
+    size_t done = 0;
+    for (ByteRange m : matches) {
+      out.append(piece, done, m.begin - done).append(content_);
+      done = m.end;
     }
+    piece = out.append(piece, done);
   }
   bool local() const override { return one_unit_; }
 

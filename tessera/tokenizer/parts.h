@@ -188,6 +188,11 @@ class Decoder {
   virtual void apply(std::vector<std::string>& pieces) const = 0;
   // Whether what a token adds depends on the tokens before it at most until the first text.
   virtual bool local() const { return true; }
+  // Whether apply() is apply_piece() for every piece alone, then apply_joined() on their
+  // concatenation, which is the text.
+  virtual bool piecewise() const { return false; }
+  virtual void apply_piece(std::string& /*piece*/) const {}
+  virtual void apply_joined(std::string& /*text*/) const {}
 };
 
 }  // namespace tessera

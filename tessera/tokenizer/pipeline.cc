@@ -1,15 +1,17 @@
 #include "tessera/tokenizer/pipeline.h"
 
 #include <algorithm>
-#include <cstring>
+#include <atomic>
 #include <functional>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "tessera/base/error.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/best_choices.h"
+#include "tessera/tokenizer/decode_table.h"
 #include "tessera/tokenizer/pair_encoding.h"
 #include "tessera/tokenizer/seams.h"
 #include "tessera/tokenizer/unit_encoder.h"
@@ -217,15 +219,19 @@ class Pipeline : public Tokenizer {
   }
 
   std::string decode(std::span<const TokenId> ids, bool skip_control) const override {
+    const bool alone = !parts_.decoder || parts_.decoder->piecewise();
+    if (alone && decoded_.fetch_add(ids.size(), std::memory_order_relaxed) + ids.size() >= kManyIds)
+      return decode_table().decode(ids, skip_control);
     const VocabularyTable& vocabulary = *parts_.vocabulary;
-    if (!parts_.decoder) return join_bytes(ids, skip_control);
     std::vector<std::string> pieces;
     pieces.reserve(ids.size());
-    for (TokenId id : ids) {
-      check_id(id);
-      if (!skip_control || !is_control(id)) pieces.emplace_back(vocabulary.piece(id));
+    for (const TokenId id : ids) {
+      if (id < 0 || id >= vocabulary.size()) refuse_token(id, vocabulary.size());
+      const bool control = is_control(id);
+      if (skip_control && control) continue;
+      pieces.emplace_back(parts_.decoder || control ? vocabulary.piece(id) : vocabulary.bytes(id));
     }
-    parts_.decoder->apply(pieces);
+    if (parts_.decoder) parts_.decoder->apply(pieces);
     std::string text;
     for (const std::string& p : pieces) text += p;
     return text;
@@ -234,70 +240,17 @@ class Pipeline : public Tokenizer {
   bool decodes_locally() const override { return !parts_.decoder || parts_.decoder->local(); }
 
  private:
-  void check_id(TokenId id) const {
-    const int64_t size = parts_.vocabulary->size();
-    if (id >= 0 && id < size) return;
-    throw Error("token " + std::to_string(id),
-                "the vocabulary has " + std::to_string(size) + " ids, from 0 on");
+  // After so many ids a table of the whole vocabulary is worth its time.
+  static constexpr size_t kManyIds = 1024;
+  const DecodeTable& decode_table() const {
+    std::call_once(decode_once_, [this] {
+      decode_table_.emplace(*parts_.vocabulary, parts_.decoder.get(),
+                            [this](TokenId id) { return is_control(id); });
+    });
+    return *decode_table_;
   }
   bool is_control(TokenId id) const {
     return parts_.vocabulary->role(id) == TokenRole::control || is_special(id);
-  }
-
-  // What a token writes, in one place for the loop over many.
-  struct Written {
-    const char* bytes;
-    uint32_t size;
-    bool control;  // `bytes` is its name then
-  };
-  std::span<const Written> written() const {
-    std::call_once(written_once_, [this] {
-      const VocabularyTable& vocabulary = *parts_.vocabulary;
-      written_.reserve(static_cast<size_t>(vocabulary.size()));
-      for (TokenId id = 0; id < vocabulary.size(); ++id) {
-        const bool control = is_control(id);
-        const std::string_view text = control ? vocabulary.piece(id) : vocabulary.bytes(id);
-        written_.push_back({text.data(), static_cast<uint32_t>(text.size()), control});
-      }
-    });
-    return written_;
-  }
-
-  // The bytes of tokens one after another; control tokens give their names unless they are skipped.
-  std::string join_bytes(std::span<const TokenId> ids, bool skip_control) const {
-    const std::span<const Written> table = written();
-    size_t size = 0;
-    for (TokenId id : ids) {
-      check_id(id);
-      const Written& w = table[static_cast<size_t>(id)];
-      size += skip_control && w.control ? 0 : w.size;
-    }
-    std::string text(size, '\0');
-    char* to = text.data();
-    for (TokenId id : ids) {
-      const Written& w = table[static_cast<size_t>(id)];
-      if (skip_control && w.control) continue;
-      copy_short(w.bytes, w.size, to);
-      to += w.size;
-    }
-    return text;
-  }
-
-  // Most tokens have a few bytes, for which a call of memcpy is the larger part.
-  static void copy_short(const char* from, size_t size, char* to) {
-    if (size >= 8) {
-      if (size > 16) {
-        std::memcpy(to, from, size);
-        return;
-      }
-      std::memcpy(to, from, 8);
-      std::memcpy(to + size - 8, from + size - 8, 8);
-    } else if (size >= 4) {
-      std::memcpy(to, from, 4);
-      std::memcpy(to + size - 4, from + size - 4, 4);
-    } else {
-      for (size_t i = 0; i < size; ++i) to[i] = from[i];
-    }
   }
 
   bool is_special(TokenId id) const {
@@ -445,8 +398,9 @@ class Pipeline : public Tokenizer {
   std::unique_ptr<const Seams> seams_;
   std::vector<bool> special_;
   mutable ScratchPool pool_;
-  mutable std::once_flag written_once_;
-  mutable std::vector<Written> written_;
+  mutable std::atomic<uint64_t> decoded_ = 0;
+  mutable std::once_flag decode_once_;
+  mutable std::optional<DecodeTable> decode_table_;
 };
 
 }  // namespace

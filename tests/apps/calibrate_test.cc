@@ -8,7 +8,6 @@
 #include "tessera/context/act_file.h"
 #include "tests/apps/spawn.h"
 #include "tests/apps/verbs.h"
-#include "tests/base/rounds.h"
 #include "tests/base/temporary_folder.h"
 
 namespace tessera {
@@ -56,7 +55,7 @@ TEST(Calibrate, RefusesWhatCannotBeSearched) {
 TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
   NEEDS_MODEL("smollm2");
   const test::TemporaryFolder folder;
-  const int each = test::rounds(8);
+  const int each = 8;
   const std::string out = folder / "act.json", items = folder.write("a.jsonl", labelled(32)),
                     n = std::to_string(each);
   const std::vector<std::string> words = {"calibrate", items,

@@ -62,16 +62,21 @@ def random_texts(specials, seed, count, parts=PARTS):
 
 
 def ours(path, texts, *flags):
-    """What `tokenize --json` says for each text (str or bytes), each from a file of its own.
+    """What `tokenize --json` says for each text: str, all from one file of JSON lines, or bytes, each from its own file.
 
     `--ids`, which goes another and faster way, has to give the same ids.
     """
     with tempfile.TemporaryDirectory() as folder:
-        for i, text in enumerate(texts):
-            (pathlib.Path(folder) / f"{i:08d}").write_bytes(text if isinstance(text, bytes) else text.encode())
+        if any(isinstance(text, bytes) for text in texts):
+            source = ["--file", folder]
+            for i, text in enumerate(texts):
+                (pathlib.Path(folder) / f"{i:08d}").write_bytes(text if isinstance(text, bytes) else text.encode())
+        else:
+            source = ["--file", folder + "/texts", "--field", "text"]
+            pathlib.Path(source[1]).write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
 
         def lines(*output):
-            done = subprocess.run([BINARY, "tokenize", "-m", str(path), "--file", folder, "--whole", *output, *flags],
+            done = subprocess.run([BINARY, "tokenize", "-m", str(path), *source, "--whole", *output, *flags],
                                   capture_output=True)
             assert done.returncode == 0, done.stderr.decode()
             out = [json.loads(line) for line in done.stdout.decode().splitlines()]
