@@ -82,9 +82,9 @@ if(TESSERA_SANITIZE MATCHES undefined)
   # Three in four of the checks, at every access of unrolled loops, and nothing that AddressSanitizer would not see.
   set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/kernels/level_reference.cc APPEND PROPERTY
                COMPILE_OPTIONS -fno-sanitize=null,pointer-overflow,object-size,alignment)
-  # Of intrinsics there is little left for UndefinedBehaviorSanitizer to see, and models run on these.
+  # Of intrinsics there is little left for UndefinedBehaviorSanitizer to see, and there is much to compile.
   foreach(level avx2 avx512)
     set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc APPEND PROPERTY
-                 COMPILE_OPTIONS -fno-sanitize=undefined -O2)
+                 COMPILE_OPTIONS -fno-sanitize=undefined)
   endforeach()
 endif()

@@ -1,7 +1,7 @@
 #!/bin/bash
 # clang-tidy over the sources that changed since $CI_BASE (HEAD~1 without one), and those that include a changed header
-# of the same name; at most $TIDY_SECONDS (240). Needs a finished build-asan: clang's own command lines, and
-# the headers that it precompiled.
+# of the same name; at most $TIDY_SECONDS (240). Needs build-asan with its tests: clang's own command
+# lines, and the headers that it precompiled.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 base=${CI_BASE:-HEAD~1}
@@ -15,6 +15,9 @@ for file in "${changed[@]}"; do
 done
 [ ${#files[@]} -gt 0 ] || { echo "tidy: no source changed since $base"; exit 0; }
 mapfile -t files < <(printf '%s\n' "${files[@]}" | sort -u)
+if printf '%s\n' "${files[@]}" | grep -q '^apps/'; then
+  cmake --build build-asan --target apps/CMakeFiles/tessera_cli_objects.dir/cmake_pch.hxx.pch >/dev/null
+fi
 done_list=$(mktemp)
 trap 'rm -f "$done_list"' EXIT
 export done_list deadline=$(( $(date +%s) + ${TIDY_SECONDS:-240} ))
