@@ -47,7 +47,7 @@ target_compile_options(tessera_objects PRIVATE ${TESSERA_PRECOMPILED_OPTIONS})
 target_precompile_headers(tessera_objects PRIVATE <algorithm> <array> <cmath> <functional> <map> <memory> <optional>
                           <span> <string> <unordered_map> <vector> <fmt/format.h>)
 # These are compiled for other processors.
-foreach(level reference avx2 avx512)
+foreach(level reference avx2 avx512 neon neon_dotprod)
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_${level}.cc PROPERTIES
                               SKIP_PRECOMPILE_HEADERS ON)
 endforeach()
@@ -71,6 +71,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # g++ 12 warns about its own intrinsics headers (GCC bug 105593).
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_avx512.cc PROPERTIES
     COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt;-mprefer-vector-width=512;$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>;-Wno-uninitialized")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tessera/kernels/level_neon_dotprod.cc PROPERTIES
+    COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
 endif()
 
 # g++ 12 takes the short buffer of a string that was moved away for all that it had (its bug 105329).

@@ -3,6 +3,10 @@
 #include <string>
 #include <vector>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 #include "tessera/base/error.h"
 #include "tessera/kernels/kernels.h"
 #include "tessera/kernels/levels.h"
@@ -31,6 +35,15 @@ bool has_avx512() {
 #endif
 }
 
+bool has_neon_dotprod() {
+#if defined(__aarch64__) && defined(__linux__)
+  constexpr unsigned long kDotProducts = 1UL << 20;  // HWCAP_ASIMDDP
+  return (getauxval(AT_HWCAP) & kDotProducts) != 0;
+#else
+  return false;
+#endif
+}
+
 const Kernels& choose() {
   auto levels = available_kernels();
   const char* wanted = std::getenv("TESSERA_LEVEL");
@@ -51,6 +64,8 @@ std::span<const Kernels* const> available_kernels() {
     std::vector<const Kernels*> out = {&reference_kernels()};
     if (avx2_kernels() && has_avx2()) out.push_back(avx2_kernels());
     if (avx512_kernels() && has_avx512()) out.push_back(avx512_kernels());
+    if (neon_kernels()) out.push_back(neon_kernels());
+    if (neon_dotprod_kernels() && has_neon_dotprod()) out.push_back(neon_dotprod_kernels());
     return out;
   }();
   return levels;

@@ -8,5 +8,7 @@ namespace tessera {
 
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
+const Kernels* neon_kernels();
+const Kernels* neon_dotprod_kernels();
 
 }  // namespace tessera
