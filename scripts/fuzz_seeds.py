@@ -269,7 +269,15 @@ def act_file_fuzz():
         "scores": [{"items": "test", "what": "act", "n": 8, "accuracy": 0.5, "nll": 1.5}]}).encode()
 
 
-TARGETS = [shard_fuzz, trace_fuzz, act_file_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
+def past_fuzz():
+    """Policy, place, bytes laid over a true past there."""
+    for policy in range(2):
+        yield f"true{policy}", bytes([policy, 0, 0])
+        yield f"changed{policy}", bytes([policy, 16, 0]) + struct.pack("<q", 1 << 40)
+        yield f"alone{policy}", bytes([policy, 255, 255]) + struct.pack("<4q", 24, 2, 2, 8)
+
+
+TARGETS = [past_fuzz, shard_fuzz, trace_fuzz, act_file_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
            tokenizer_json_fuzz]
 
 

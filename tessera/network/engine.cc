@@ -202,8 +202,11 @@ class Engine final : public Network {
     if (bytes.size() < sizeof(int64_t)) throw Error("past", "is too short", "Make it again.");
     std::memcpy(&past->next_position, bytes.data(), sizeof(int64_t));
     past->store.read_from(bytes.subspan(sizeof(int64_t)));
-    if (past->next_position < 0 || past->next_position > (int64_t{1} << 40)) {
-      throw Error("past", fmt::format("ends at position {}", past->next_position),
+    // Tables of positions are made as long as a past says that it is.
+    if (past->next_position != past->store.entries()) {
+      throw Error("past",
+                  fmt::format("ends at position {} with {} entries", past->next_position,
+                              past->store.entries()),
                   "Make it again.");
     }
     return past;

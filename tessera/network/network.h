@@ -113,7 +113,8 @@ class Network {
   // the same build on the same kind of processor. Throws Error for a network whose pasts cannot be
   // written.
   virtual void write_past(const Past& past, const ByteSink& sink) const;
-  // Throws Error for bytes that no past of this network and policy can have written.
+  // Throws Error for bytes that no past of this network and policy can have written, and for a past
+  // whose positions have gaps.
   virtual std::unique_ptr<Past> read_past(std::span<const std::byte> bytes,
                                           const std::string& policy);
 };

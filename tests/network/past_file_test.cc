@@ -162,8 +162,6 @@ TEST(PastFile, BytesThatNoPastCanHaveWrittenAreRefused) {
     for (const int64_t value : {int64_t{-1}, int64_t{1} << 62, int64_t{71}, int64_t{200}}) {
       auto bad = bytes;
       std::memcpy(bad.data() + field * 8, &value, 8);
-      if (field == 0 && value > 0 && value < 1000) continue;  // positions may have gaps
-      if (field == 1 && value == 71) continue;                // an entry of zeros: the same blocks
       EXPECT_THROW(r.network->read_past(bad, "full"), Error) << field << " " << value;
     }
   }
