@@ -124,6 +124,8 @@ class Pipeline : public Tokenizer {
       out = pieces.back().front().tokens;
     };
     encode_from(text, options, &collect);
+    // A model that cannot rank refuses a text without pieces, too.
+    if (pieces.empty()) static_cast<void>(parts_.model->best_ways("", false, 1));
     std::vector<std::vector<double>> scores;
     for (const auto& ways : pieces) {
       auto& of_piece = scores.emplace_back();

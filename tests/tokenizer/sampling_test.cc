@@ -289,6 +289,7 @@ TEST(Sampling, OfATextIsRepeatableAndDecodesToIt) {
   options.sampling->rate = 0;
   EXPECT_EQ(tokenizer->encode(text, options).ids, usual.ids);
   EXPECT_THROW(tokenizer->encode_best(text, 2), Error);
+  EXPECT_THROW(tokenizer->encode_best("", 2), Error);
 }
 
 }  // namespace
