@@ -2,7 +2,10 @@
 """Texts to measure on, made from what package registries carry: the .py files of torch and transformers (code), and
 LibreOffice's manual in as many languages as asked for, one human translation each.
 
-    bench/texts.py [code] [en-us] [ru] [tr] [zh-cn] ...      prints the files' paths
+    bench/texts.py [code] [licences] [en-us] [ru] [tr] [zh-cn] ...      prints the files' paths
+
+`licences` are the paragraphs of the copyright files that Debian's packages install, each once: what they are depends on the
+machine's packages.
 
 Kept in $TESSERA_CACHE/texts; what is there is not made again.
 """
@@ -47,13 +50,22 @@ def manual(language, target):
                         out.write(line.strip() + "\n")
 
 
+def licences(target):
+    """Paragraphs of /usr/share/doc/*/copyright, a line each, in the order in which they first come."""
+    seen = {}
+    for path in sorted(pathlib.Path("/usr/share/doc").glob("*/copyright")):
+        for paragraph in re.split(r"\n[ .]*\n", path.read_text(encoding="utf-8", errors="replace")):
+            seen.setdefault(" ".join(paragraph.split()))
+    target.write_text("\n".join(filter(None, seen)) + "\n", encoding="utf-8")
+
+
 def text(name):
     target = CACHE / f"{name}.txt"
     if not target.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         print(f"making {target}", file=sys.stderr)
         unfinished = target.with_suffix(".part")
-        code(unfinished) if name == "code" else manual(name, unfinished)
+        {"code": code, "licences": licences}.get(name, lambda target: manual(name, target))(unfinished)
         unfinished.rename(target)
     return target
 

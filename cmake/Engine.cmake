@@ -9,6 +9,7 @@ find_package(nlohmann_json REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(HUNSPELL REQUIRED hunspell)
 
 set(TESSERA_ENGINE_ROOMS base kernels files text tokenizer network context decode use eval bindings)
 set(TESSERA_TEXT_ROOMS base kernels files text tokenizer)
@@ -41,6 +42,11 @@ foreach(target tessera_objects tessera_text)
                         nlohmann_json::nlohmann_json PkgConfig::PCRE2 PkgConfig::ZSTD PkgConfig::ZLIB
                         Threads::Threads)
 endforeach()
+
+# Of the measures of tokens alone: the static library of texts goes without.
+target_link_libraries(tessera_objects PUBLIC ${HUNSPELL_LINK_LIBRARIES})
+set_property(SOURCE ${PROJECT_SOURCE_DIR}/tessera/eval/spelling.cc APPEND PROPERTY
+             INCLUDE_DIRECTORIES ${HUNSPELL_INCLUDE_DIRS})
 
 # What nearly every source includes, parsed once. tessera_text goes without it: there each source has to name what it uses.
 target_compile_options(tessera_objects PRIVATE ${TESSERA_PRECOMPILED_OPTIONS})

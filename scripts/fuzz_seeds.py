@@ -277,7 +277,12 @@ def past_fuzz():
         yield f"alone{policy}", bytes([policy, 255, 255]) + struct.pack("<4q", 24, 2, 2, 8)
 
 
-TARGETS = [past_fuzz, shard_fuzz, trace_fuzz, act_file_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
+def language_fuzz():
+    yield "a_language", ("name T\njoiner ' ’\ncasing turkic\nclass A a e\nsuffix lAr (y)A\n").encode()
+    yield "affixes", b"\x00name T\nprefix a((b)c)d\ninfix x # y\n"
+
+
+TARGETS = [past_fuzz, language_fuzz, shard_fuzz, trace_fuzz, act_file_fuzz, tiktoken_fuzz, tekken_fuzz, charsmap_fuzz, sentence_piece_fuzz, gguf_fuzz, safetensors_fuzz, config_json_fuzz, template_fuzz,
            tokenizer_json_fuzz]
 
 

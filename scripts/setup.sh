@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 . scripts/common.sh
 
 packages=(ca-certificates git g++ cmake ninja-build ccache mold pkg-config python3 python3-pip
-          libfmt-dev libsimdjson-dev nlohmann-json3-dev libpcre2-dev libzstd-dev zlib1g-dev libcli11-dev)
+          libfmt-dev libsimdjson-dev nlohmann-json3-dev libpcre2-dev libzstd-dev zlib1g-dev libcli11-dev
+          libhunspell-dev hunspell-tr)
 assets=(smollm2)
 peers=0
 for option in "$@"; do

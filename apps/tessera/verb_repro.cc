@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "apps/tessera/curve_picture.h"
 #include "apps/tessera/verb.h"
+#include "tessera/base/atomic_file.h"
 #include "tessera/base/progress.h"
 #include "tessera/eval/repro.h"
 
@@ -15,7 +17,8 @@ using Json = nlohmann::ordered_json;
 struct ReproOptions {
   CommonOptions common;
   std::string name;
-  std::vector<std::string> sources;
+  std::vector<std::string> sources, with;
+  std::string svg;
 };
 
 const Repro& repro_named(const std::string& name) {
@@ -29,13 +32,37 @@ const Repro& repro_named(const std::string& name) {
   throw WrongCommand("repro " + name, "is not there; there are " + list, did_you_mean(name, names));
 }
 
+// --with NAME=FILE, of the names that the repro knows.
+void take_files(const ReproOptions& options, const Repro& repro, ReproRequest& request) {
+  const std::string known = " " + std::string(repro.with) + " ";
+  for (const std::string& pair : options.with) {
+    const size_t equals = pair.find('=');
+    const std::string name = pair.substr(0, equals);
+    if (equals == std::string::npos || name.empty() ||
+        known.find(" " + name + " ") == std::string::npos) {
+      throw WrongCommand("--with " + pair,
+                         repro.with.empty()
+                             ? options.name + " takes no files by name"
+                             : "is not NAME=FILE with a NAME of: " + std::string(repro.with));
+    }
+    request.with[name] = pair.substr(equals + 1);
+  }
+}
+
 int run_repro(const ReproOptions& options) {
   const Repro& repro = repro_named(options.name);
   ReproRequest request;
   request.sources = options.sources;
+  take_files(options, repro, request);
   request.threads = options.common.threads > 0 ? options.common.threads : available_threads();
   if (is_terminal(STDERR_FILENO)) request.progress = descriptor_sink(STDERR_FILENO);
   const ReproResult result = repro.run(request);
+  if (!options.svg.empty()) {
+    if (result.curves.empty()) {
+      throw WrongCommand("--svg", options.name + " has no curves to draw");
+    }
+    write_file(options.svg, curve_picture(result.curves));
+  }
   if (options.common.json) {
     for (const ReproFigure& f : result.figures) {
       Json interval = nullptr;
@@ -59,7 +86,7 @@ int run_repro(const ReproOptions& options) {
     return kDone;
   }
   for (const ReproFigure& f : result.figures) {
-    put(fmt::format("{:<44}{:<38}{:>9.3f}", f.name, f.what, f.value));
+    put(fmt::format("{:<44} {:<46} {:>9.3f}", f.name, f.what, f.value));
     put(f.low != f.high ? fmt::format("  {:.3f} to {:.3f}\n", f.low, f.high) : "\n");
   }
   for (const ReproClaim& c : result.claims) {
@@ -87,6 +114,15 @@ Verb verb_repro() {
             app.add_option("sources", options->sources, "texts: files, folders, archives")
                 ->type_name("F|DIR")
                 ->required();
+            app.add_option("--with", options->with,
+                           "a file that the repro asks for by name; its page says which "
+                           "(repeatable)")
+                ->type_name("NAME=FILE")
+                ->expected(1)
+                ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+            app.add_option("--svg", options->svg,
+                           "a picture of the curves to write, where there are")
+                ->type_name("FILE");
             return [options] { return run_repro(*options); };
           }};
 }

@@ -1,9 +1,13 @@
+#include <optional>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/tessera/linguistic_report.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/atomic_file.h"
+#include "tessera/eval/text_noise.h"
 #include "tessera/text/corpus.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/compare.h"
@@ -19,6 +23,8 @@ using Json = nlohmann::ordered_json;
 struct CompareOptions {
   CommonOptions common;
   std::string a, b, corpus, html, field = "text";
+  std::string language, roots, gold;
+  bool loose = false, noise = false;
   int64_t costliest = 10;
 };
 
@@ -104,6 +110,38 @@ void print_table(const TokenizerComparison& c, const CompareOptions& o) {
   }
 }
 
+// How much of both tokenizers' cuts survives noise, over the first lines of the corpus.
+struct NoisePair {
+  static constexpr int64_t kMostLines = 2000;
+  static constexpr size_t kLongest = 2000;  // bytes of a line that are looked at
+  NoiseStability a, b;
+  int64_t lines = 0;
+
+  void add(const Tokenizer& of_a, const Tokenizer& of_b, std::string_view text) {
+    each_line(text, [&](std::string_view line) {
+      if (line.empty() || lines >= kMostLines) return;
+      ++lines;
+      line = line.substr(0, kLongest);
+      line.remove_suffix(incomplete_tail(line));
+      a.add(of_a, line);
+      b.add(of_b, line);
+    });
+  }
+  std::string table() const {
+    return fmt::format(
+        "\nby noise at {} places of {} lines\n{:<34}{:>16.2f}{:>16.2f}\n{:<34}{:>14.1f} %{:>14.1f} "
+        "%\n",
+        a.character_edits, lines, "token edits a character edit", a.rate(), b.rate(), "more tokens",
+        100 * a.growth(), 100 * b.growth());
+  }
+  Json json() const {
+    const auto side = [](const NoiseStability& s) {
+      return Json({{"token_edits_per_edit", s.rate()}, {"growth", s.growth()}});
+    };
+    return {{"lines", lines}, {"edits", a.character_edits}, {"a", side(a)}, {"b", side(b)}};
+  }
+};
+
 // The first lines of the corpus that are long enough to show something.
 class Paragraphs {
  public:
@@ -129,7 +167,23 @@ int compare(const CompareOptions& options) {
   if (!options.html.empty() && options.corpus.empty()) {
     throw WrongCommand("--html", "shows texts, and none are named", "Add --corpus.");
   }
+  if (options.language.empty() && !(options.roots.empty() && options.gold.empty())) {
+    throw WrongCommand(options.roots.empty() ? "--gold" : "--roots", "belongs to a language",
+                       "Add --language, as in --language tr.");
+  }
+  if (!options.language.empty() && options.corpus.empty()) {
+    throw WrongCommand("--language", "judges the tokens of texts, and none are named",
+                       "Add --corpus.");
+  }
   const auto a = open_tokenizer(options.a), b = open_tokenizer(options.b);
+  std::optional<LinguisticReport> linguistic;
+  if (!options.language.empty()) {
+    linguistic.emplace(a, b, options.language, options.roots, options.gold, !options.loose);
+  }
+  if (options.noise && options.corpus.empty()) {
+    throw WrongCommand("--noise", "spoils texts, and none are named", "Add --corpus.");
+  }
+  NoisePair noise;
   TokenizerComparer comparer(a, b);
   if (options.corpus.empty()) {
     for (const auto& side : {a, b}) {
@@ -139,6 +193,8 @@ int compare(const CompareOptions& options) {
     Paragraphs paragraphs;
     read_corpus(options.corpus, options.field, [&](std::string_view text) {
       comparer.add(text);
+      if (linguistic) linguistic->add(text);
+      if (options.noise) noise.add(*a, *b, text);
       if (!options.html.empty()) paragraphs.add(text);
     });
     if (!options.html.empty()) {
@@ -149,6 +205,8 @@ int compare(const CompareOptions& options) {
   const TokenizerComparison found = comparer.finish(static_cast<size_t>(options.costliest));
   if (!options.common.json) {
     print_table(found, options);
+    if (linguistic) put(linguistic->table());
+    if (options.noise) put(noise.table());
     return kDone;
   }
   Json json = {
@@ -163,6 +221,8 @@ int compare(const CompareOptions& options) {
       {"words", found.words},
       {"a", json_of(found.a, options.a, found)},
       {"b", json_of(found.b, options.b, found)}};
+  if (linguistic) json["linguistic"] = linguistic->json();
+  if (options.noise) json["noise"] = noise.json();
   put(json.dump() + "\n");
   return kDone;
 }
@@ -187,6 +247,19 @@ Verb verb_tokenizer_compare() {
         app.add_option("--field", options->field,
                        "the member of .jsonl lines that holds the text [text]")
             ->type_name("NAME");
+        app.add_option("--language", options->language,
+                       "how many tokens are words, roots or affixes of it: tr, a dictionary of "
+                       "hunspell, or the file of a language")
+            ->type_name("NAME|FILE");
+        app.add_option("--roots", options->roots, "the language's roots, one a line [its own]")
+            ->type_name("FILE");
+        app.add_option("--gold", options->gold,
+                       "words with spaces at their right cuts, one a line, to measure cuts by")
+            ->type_name("FILE");
+        app.add_flag("--loose", options->loose,
+                     "affixes count anywhere, words and roots also within words");
+        app.add_flag("--noise", options->noise,
+                     "how much of the cuts survives wrong characters and spaces (seeded)");
         app.add_option("--costliest", options->costliest, "words to list [10]")
             ->type_name("N")
             ->check(CLI::NonNegativeNumber);

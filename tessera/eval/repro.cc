@@ -1,13 +1,16 @@
 #include "tessera/eval/repro.h"
 
 #include "tessera/eval/repro_less_is_better.h"
+#include "tessera/eval/repro_linguistic_integrity.h"
 
 namespace tessera {
 
 std::span<const Repro> repros() {
   static constexpr Repro kAll[] = {
-      {"less-is-better", "a lexicon of words and phrases against byte pairs of the same size",
+      {"less-is-better", "a lexicon of words and phrases against byte pairs of the same size", "",
        repro_less_is_better},
+      {"linguistic-integrity", "how many tokens are words or parts of words of Turkish",
+       "roots gold english", repro_linguistic_integrity},
   };
   return kAll;
 }

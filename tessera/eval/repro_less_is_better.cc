@@ -3,111 +3,26 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include "tessera/base/atomic_file.h"
-#include "tessera/base/error.h"
-#include "tessera/base/guest.h"
 #include "tessera/base/random.h"
-#include "tessera/text/corpus.h"
+#include "tessera/eval/repro_texts.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/boundaries.h"
 #include "tessera/tokenizer/tokenizer.h"
 #include "tessera/tokenizer/train/sub_units.h"
-#include "tessera/tokenizer/train/trainer.h"
 
 namespace tessera {
 namespace {
 
-constexpr size_t kTraining = 20000, kHeldOut = 2000, kLeast = 1100;
-constexpr size_t kEvery = 11;  // lines of which one is held out
-constexpr size_t kMostBytes = size_t{256} << 20;
 constexpr int64_t kAny = 1000000;  // more tokens than such texts give
 constexpr EncodeOptions kContent{.add_template = false};
 
 using Lines = std::vector<std::string>;
-
-struct Texts {
-  Lines training, held_out;
-};
-
-Texts texts_of(const ReproRequest& request) {
-  Lines lines;
-  size_t bytes = 0;
-  for (const std::string& source : request.sources) {
-    read_corpus(source, "text", [&](std::string_view text) {
-      while (!text.empty() && bytes < kMostBytes) {
-        const size_t end = std::min(text.find('\n'), text.size());
-        if (end > 0) lines.emplace_back(text.substr(0, end));
-        bytes += end;
-        text.remove_prefix(std::min(end + 1, text.size()));
-      }
-    });
-  }
-  if (lines.size() < kLeast) {
-    throw Error(
-        "the texts",
-        fmt::format("have {} lines of the {} that are needed at least", lines.size(), kLeast),
-        "bench/texts.py en-us makes a text of LibreOffice's manual.");
-  }
-  Texts out;
-  const size_t taken = std::min(lines.size(), kTraining + kHeldOut);
-  for (size_t i = 0; i < taken; ++i) {
-    std::string& line = lines[i * lines.size() / taken];
-    (i % kEvery == kEvery - 1 ? out.held_out : out.training).push_back(std::move(line));
-  }
-  return out;
-}
-
-// Lines in a file that is gone with this.
-class LinesFile {
- public:
-  explicit LinesFile(const Lines& lines) {
-    static int number = 0;
-    path_ = std::filesystem::temp_directory_path() /
-            fmt::format("tessera-repro-{}-{}.txt", getpid(), ++number);
-    std::string all;
-    for (const std::string& line : lines) all += line + '\n';
-    write_file(path_.string(), all);
-  }
-  LinesFile(const LinesFile&) = delete;
-  LinesFile& operator=(const LinesFile&) = delete;
-  ~LinesFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::shared_ptr<const Tokenizer> trained_on(const LinesFile& file, const ReproRequest& request,
-                                            const std::string& spec, int64_t size,
-                                            const std::string& pre_tokenizer = "") {
-  TrainingTextsOptions options;
-  options.shape.lines = true;
-  options.progress = request.progress;
-  TrainingTexts texts({file.path()}, options);
-  TrainingRequest training;
-  training.vocab_size = size;
-  training.threads = request.threads;
-  training.pre_tokenizer = pre_tokenizer;
-  training.progress = request.progress;
-  return parse_tokenizer_json(make_guest<Trainer>(spec)->train(texts, training).json, spec);
-}
-
-int64_t characters_of(std::string_view text) {
-  int64_t n = 0;
-  for (size_t i = 0; i < text.size(); i += unit_at(text, i).length) ++n;
-  return n;
-}
 
 double entropy_bits(const std::unordered_map<int64_t, int64_t>& counts) {
   double all = 0, bits = 0;
@@ -188,14 +103,14 @@ struct Cutter {
 };
 
 // Word boundaries in text that has none.
-void find_words(const Texts& texts, const ReproRequest& request, ReproResult& out) {
+void find_words(const ReproTexts& texts, const ReproRequest& request, ReproResult& out) {
   std::vector<int64_t> right, cuts;
   Lines joined;
   for (const std::string& line : texts.training) joined.push_back(without_spaces(line, right));
-  const LinesFile file(joined);
-  const auto lib = trained_on(file, request, "lib:documents=2000,encode=fewest", kAny);
+  const ReproLines file(joined);
+  const auto lib = trained_for_repro(file, request, "lib:documents=2000,encode=fewest", kAny);
   const int64_t size = lib->vocabulary().size();
-  const auto pairs = trained_on(file, request, "bpe", size, "bytes");
+  const auto pairs = trained_for_repro(file, request, "bpe", size, "bytes");
   // Behind the unknown token and 256 bytes units stand by ordinal.
   std::vector<std::string> units;
   for (TokenId id = 257; id < size; ++id) units.emplace_back(lib->vocabulary().bytes(id));
@@ -267,14 +182,14 @@ void find_words(const Texts& texts, const ReproRequest& request, ReproResult& ou
 }  // namespace
 
 ReproResult repro_less_is_better(const ReproRequest& request) {
-  const Texts texts = texts_of(request);
+  const ReproTexts texts = repro_texts(request.sources, {}, "en-us");
   ReproResult out;
   double length[2] = {}, words[2] = {}, across[2] = {}, lib_bits[2] = {}, word_bits[2] = {};
   {
-    const LinesFile file(texts.training);
+    const ReproLines file(texts.training);
     const char* specs[] = {"lib:documents=2000", "lib:documents=2000,omega=0.005"};
     for (size_t i = 0; i < 2; ++i) {
-      const auto lib = trained_on(file, request, specs[i], kAny);
+      const auto lib = trained_for_repro(file, request, specs[i], kAny);
       const int64_t size = lib->vocabulary().size();
       const auto add = [&](const std::string& name, const Tokenizer& tokenizer, double& value,
                            double* bits) {
@@ -288,11 +203,12 @@ ReproResult repro_less_is_better(const ReproRequest& request) {
       };
       double ignored = 0;
       add(i == 0 ? "lib" : "lib, omega=0.005", *lib, length[i], &lib_bits[i]);
-      add("byte pairs in words", *trained_on(file, request, "bpe", size), words[i], &word_bits[i]);
-      add("unigram in words", *trained_on(file, request, "unigram:byte-fallback=on", size), ignored,
-          nullptr);
-      add("byte pairs across spaces", *trained_on(file, request, "bpe", size, "bytes"), across[i],
-          nullptr);
+      add("byte pairs in words", *trained_for_repro(file, request, "bpe", size), words[i],
+          &word_bits[i]);
+      add("unigram in words", *trained_for_repro(file, request, "unigram:byte-fallback=on", size),
+          ignored, nullptr);
+      add("byte pairs across spaces", *trained_for_repro(file, request, "bpe", size, "bytes"),
+          across[i], nullptr);
     }
   }
   const double gain = length[0] / words[0] - 1;

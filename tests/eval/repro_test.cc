@@ -19,7 +19,9 @@ TEST(Repro, EveryOneIsOfASystem) {
 
 TEST(Repro, TooFewLinesAreRefusedWithTheNumberNeeded) {
   test::TemporaryFolder folder;
-  const std::string file = folder.write("t", "one line\nand another\n");
+  const std::string file = folder.write("t",
+                                        "one line that is long enough to be taken for one\nand "
+                                        "another that is as long as the first one\n");
   for (const Repro& repro : repros()) {
     try {
       repro.run({.sources = {file}});
