@@ -2,6 +2,7 @@
 
 #include "tessera/eval/repro_less_is_better.h"
 #include "tessera/eval/repro_linguistic_integrity.h"
+#include "tessera/eval/repro_tokenization_theory.h"
 
 namespace tessera {
 
@@ -11,6 +12,8 @@ std::span<const Repro> repros() {
        repro_less_is_better},
       {"linguistic-integrity", "how many tokens are words or parts of words of Turkish",
        "roots gold english", repro_linguistic_integrity},
+      {"tokenization-theory", "how near single tokens come to the entropy of their source", "",
+       repro_tokenization_theory},
   };
   return kAll;
 }
