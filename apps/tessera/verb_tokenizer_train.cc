@@ -13,6 +13,7 @@
 #include "apps/tessera/verb.h"
 #include "tessera/base/atomic_file.h"
 #include "tessera/base/progress.h"
+#include "tessera/tokenizer/train/recipes.h"
 #include "tessera/tokenizer/train/trainer.h"
 
 namespace tessera::cli {
@@ -21,7 +22,7 @@ namespace {
 struct TrainOptions {
   CommonOptions common;
   std::vector<std::string> sources, rates;
-  std::string trainer, output, field = "text", memory;
+  std::string trainer, recipe, output, field = "text", memory;
   bool lines = false;
   TrainingRequest request;
 };
@@ -96,6 +97,14 @@ std::vector<double> rates_of(const TrainOptions& options) {
 }
 
 int train(TrainOptions options) {
+  if (!options.recipe.empty()) {
+    if (!options.trainer.empty()) throw WrongCommand("--recipe and --model", "exclude each other");
+    try {
+      options.trainer = recipe_spec(options.recipe, options.request);
+    } catch (const Error& error) {
+      throw WrongCommand(error);
+    }
+  }
   if (options.trainer.empty()) options.trainer = guests<Trainer>().front().entry.name;
   check_spec<Trainer>("--model", options.trainer);
   TrainingRequest& request = options.request;
@@ -140,6 +149,10 @@ Verb verb_tokenizer_train() {
         app.add_option("--model,--trainer", options->trainer,
                        "what learns: NAME or NAME:key=value,.. [bpe]")
             ->type_name("SPEC");
+        app.add_option("--recipe", options->recipe,
+                       "domain: a field's tokens, forced ones and a size that is a power of two; "
+                       "char: tokens of three bytes at most; options as in char:max-chars=4")
+            ->type_name("NAME");
         app.add_option("sources", options->sources,
                        "texts: files (also .gz, .zst), folders, .jsonl, or - for standard input")
             ->type_name("F|DIR|-")

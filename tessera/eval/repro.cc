@@ -1,5 +1,6 @@
 #include "tessera/eval/repro.h"
 
+#include "tessera/eval/repro_domain_tokenizers.h"
 #include "tessera/eval/repro_less_is_better.h"
 #include "tessera/eval/repro_linguistic_integrity.h"
 #include "tessera/eval/repro_tokenization_theory.h"
@@ -8,6 +9,8 @@ namespace tessera {
 
 std::span<const Repro> repros() {
   static constexpr Repro kAll[] = {
+      {"domain-tokenizers", "vocabularies for one field, and of a few characters a token", "domain",
+       repro_domain_tokenizers},
       {"less-is-better", "a lexicon of words and phrases against byte pairs of the same size", "",
        repro_less_is_better},
       {"linguistic-integrity", "how many tokens are words or parts of words of Turkish",

@@ -1,0 +1,186 @@
+// Oracles: the plain trainer, sizes by hand, texts that come back.
+#include "tessera/tokenizer/train/forced_trainer.h"
+
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tessera/base/guest.h"
+#include "tessera/base/random.h"
+#include "tessera/text/normalise.h"
+#include "tessera/text/utf8.h"
+#include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/train/forced_groups.h"
+#include "tessera/tokenizer/train/recipes.h"
+#include "tests/base/refusal.h"
+#include "tests/base/temporary_folder.h"
+
+namespace tessera {
+namespace {
+
+using test::expect_says;
+using test::refusal;
+
+constexpr EncodeOptions kContent{.add_template = false};
+
+std::string prose() {
+  Random random(4);
+  std::string out;
+  for (int i = 0; i < 9000; ++i) {
+    std::string word(1 + random.below(6), 'a');
+    for (char& c : word) c = static_cast<char>('a' + random.below(1 + random.below(9)));
+    out += word + (i % 13 == 0 ? "\n" : " ");
+  }
+  return out;
+}
+
+TrainedTokenizer train(const std::string& spec, const std::string& file, int64_t size,
+                       const std::vector<std::string>& specials = {},
+                       const std::string& normaliser = "") {
+  TrainingTexts texts({file}, {});
+  TrainingRequest request;
+  request.vocab_size = size;
+  request.specials = specials;
+  request.normaliser = normaliser;
+  return make_guest<Trainer>(spec)->train(texts, request);
+}
+
+double figure(const TrainedTokenizer& made, const std::string& name) {
+  for (const TrainingFigure& f : made.figures) {
+    if (f.name == name) return f.value;
+  }
+  return -1;
+}
+
+size_t tokens_in(const Tokenizer& t, const std::string& text) {
+  return t.encode(text, kContent).ids.size();
+}
+
+TEST(ForcedTrainer, WithNothingForcedIsBytePairs) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose());
+  const auto plain = parse_tokenizer_json(train("bpe", file, 400).json, "plain");
+  const auto forced = parse_tokenizer_json(train("forced", file, 400).json, "forced");
+  ASSERT_EQ(forced->vocabulary().size(), plain->vocabulary().size());
+  for (TokenId id = 0; id < plain->vocabulary().size(); ++id) {
+    EXPECT_EQ(forced->vocabulary().piece(id), plain->vocabulary().piece(id));
+  }
+}
+
+TEST(ForcedTrainer, SizesAreThePowerOfTwoThatIsAskedForOrTheNextOne) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose()), few = folder.write("few", "ab ab ab\n");
+  for (const std::string& from : {file, few}) {
+    for (const int64_t size : {600, 1024}) {
+      const auto made = train("forced:groups=json+years,pad=on", from, size, {"<a>", "<b>"});
+      EXPECT_EQ(made.tokens, 1024);
+      const auto t = parse_tokenizer_json(made.json, "test");
+      EXPECT_EQ(t->vocabulary().size(), 1024);
+      EXPECT_EQ(t->vocabulary().find("<b>"), 1);
+      EXPECT_EQ(figure(made, "forced_learned") + figure(made, "forced_added"),
+                static_cast<double>(forced_groups("json+years").size()));
+      const std::string tried = "in 1776, {\"a\": null}\n\n\n   \xFF end";
+      EXPECT_EQ(t->decode(t->encode(tried, kContent).ids), tried);
+    }
+  }
+}
+
+TEST(ForcedTrainer, TokensStandWhereTheyAreForcedAndCutNoWords) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose());
+  const std::string extra = folder.write("f", "42 U.S.C. § 1983\n\npany\n");
+  const auto t = parse_tokenizer_json(
+      train("forced:groups=all,tokens=\"" + extra + "\"", file, 6000).json, "auto");
+  for (const char* whole : {"42 U.S.C. § 1983", "(iv)", "1776", "<div", "\n\n\n", "999"}) {
+    EXPECT_EQ(tokens_in(*t, whole), 1u) << whole;
+  }
+  // 17761 holds 1776 and 177, company holds pany.
+  EXPECT_EQ(tokens_in(*t, "17761"), 5u);
+  EXPECT_EQ(tokens_in(*t, "company"), 7u);
+  const auto added = parse_tokenizer_json(
+      train("forced:match=added,groups=all,tokens=\"" + extra + "\"", file, 6000).json, "added");
+  EXPECT_EQ(tokens_in(*added, "17761"), 2u);
+  EXPECT_LT(tokens_in(*added, "company"), 5u);
+  const auto single = parse_tokenizer_json(
+      train("forced:match=single-word,groups=enumerations", file, 700).json, "single");
+  EXPECT_EQ(tokens_in(*single, "(iv)"), 1u);
+  EXPECT_GT(tokens_in(*single, "a(iv)b"), 3u);
+}
+
+TEST(ForcedTrainer, TheLengthOfTokensIsBounded) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose());
+  size_t longest_of_all = 0;
+  for (const int64_t most : {2, 3, 4}) {
+    std::string spec = "forced:max-chars=";
+    const auto made = train(spec.append(std::to_string(most)), file, 500);
+    const auto t = parse_tokenizer_json(made.json, "test");
+    size_t longest = 0;
+    for (TokenId id = 0; id < t->vocabulary().size(); ++id) {
+      longest = std::max(longest, t->vocabulary().bytes(id).size());
+    }
+    EXPECT_EQ(longest, static_cast<size_t>(most));
+    EXPECT_EQ(figure(made, "unreachable"), 0);
+    longest_of_all = std::max(longest_of_all, longest);
+  }
+  const auto free = parse_tokenizer_json(train("forced", file, 500).json, "test");
+  size_t longest = 0;
+  for (TokenId id = 0; id < free->vocabulary().size(); ++id) {
+    longest = std::max(longest, free->vocabulary().bytes(id).size());
+  }
+  EXPECT_GT(longest, longest_of_all);
+}
+
+TEST(ForcedTrainer, WhatCannotBeForcedIsRefusedOrSaid) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose());
+  const std::string half = folder.write("half", "½a\nTWO\n");
+  const auto made = train("forced:tokens=\"" + half + "\"", file, 400, {}, "nfkc");
+  ASSERT_EQ(made.notes.size(), 1u);
+  expect_says(made.notes[0],
+              "1 forced tokens are kept as --normalizer nfkc changes them, such as ½a");
+  const auto t = parse_tokenizer_json(made.json, "test");
+  EXPECT_EQ(tokens_in(*t, "½a"), 1u);
+  expect_says(refusal([&] { train("forced:groups=all", file, 1000); }), "is the least that works");
+  expect_says(refusal([&] { train("forced:groups=years+hmtl", file, 1000); }),
+              "\"hmtl\" is no group");
+  expect_says(refusal([&] { train("forced:max-chars=1", file, 1000); }), "max-chars");
+  expect_says(refusal([&] {
+                train("forced:tokens=\"" + folder.write("s", "<s>\n") + "\"", file, 400, {"<s>"});
+              }),
+              "is a special token, too");
+  expect_says(refusal([&] {
+                train("forced:tokens=\"" + folder.write("b", "ok\n\xFF\n") + "\"", file, 400);
+              }),
+              "b: line 2: is not UTF-8");
+}
+
+TEST(Recipes, AreTrainersWithTheirSpecialTokens) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose());
+  TrainingRequest request;
+  request.vocab_size = 600;
+  request.specials = {"<mine>"};
+  const std::string spec = recipe_spec("char:max-chars=2", request);
+  EXPECT_EQ(request.specials.size(), 8u);
+  EXPECT_EQ(request.specials[0], "<|start|>");
+  EXPECT_EQ(request.normaliser, "nfkc");
+  TrainingTexts texts({file}, {});
+  const auto made = make_guest<Trainer>(spec)->train(texts, request);
+  EXPECT_EQ(made.tokens, 1024);
+  const auto t = parse_tokenizer_json(made.json, "test");
+  EXPECT_EQ(t->vocabulary().find("<|mask|>"), 6);
+  // Every byte but those of what NFKC changes comes back.
+  for (int b = 0; b < 128; ++b) {
+    const std::string text(1, static_cast<char>(b));
+    EXPECT_EQ(t->decode(t->encode(text, kContent).ids), text);
+  }
+  for (const char* text : {"Ünïcode ﬁne ½", "日本語 の テキスト", "عربى\tdoc", "a\r\n\r\nb  c"}) {
+    EXPECT_EQ(t->decode(t->encode(text, kContent).ids), normalise(text, NormalForm::nfkc));
+  }
+  expect_says(refusal([&] { recipe_spec("domian", request); }), "Did you mean domain?");
+}
+
+}  // namespace
+}  // namespace tessera
