@@ -1,0 +1,113 @@
+// `tokenizer compare` with a language and with noise, recipes, and `repro`, as a script meets them.
+#include <filesystem>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/apps/verbs.h"
+#include "tests/base/temporary_folder.h"
+
+namespace tessera {
+namespace {
+
+using test::expect_refused;
+using test::last_object;
+using test::spawn;
+
+class Compare : public testing::Test {
+ protected:
+  Compare() {
+    text_ = folder_.write("t.txt", "ev evler kitap kitaplar\nevler kitaplar ev 42, kitap\n");
+    EXPECT_EQ(spawn({"tokenizer", "train", "--vocab-size", "262", "-o", a_, text_}).status, 0);
+    EXPECT_EQ(spawn({"tokenizer", "train", "--vocab-size", "280", "-o", b_, text_}).status, 0);
+    folder_.write("roots", "ev\nkitap\n");
+    language_ = folder_.write("t.language", "name Small\nroots roots\nclass A a e\nsuffix lAr\n");
+  }
+  std::vector<std::string> words(std::vector<std::string> more) const {
+    std::vector<std::string> out = {"tokenizer", "compare", a_, b_, "--corpus", text_};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+  test::TemporaryFolder folder_;
+  std::string text_, language_, a_ = folder_ / "a.json", b_ = folder_ / "b.json";
+};
+
+TEST_F(Compare, ALanguageIsJudgedForBothSides) {
+  const std::string gold = folder_.write("gold", "ev ler\nkitap lar\n");
+  const auto json = last_object(spawn(words({"--language", language_, "--gold", gold, "--json"})));
+  const auto& l = json["linguistic"];
+  EXPECT_EQ(l["language"], "Small");
+  EXPECT_EQ(l["affixes"], 2);
+  EXPECT_EQ(l["roots"], 2);
+  EXPECT_EQ(l["gold_words"], 2);
+  EXPECT_EQ(l["strict"], true);
+  EXPECT_EQ(l["known_words"], 0.5);
+  for (const char* side : {"a", "b"}) {
+    for (const char* what : {"types", "occurrences", "null_types", "null_occurrences"}) {
+      const double valid = l[side][what]["all"]["valid"], pure = l[side][what]["all"]["pure"];
+      EXPECT_GE(valid, pure);
+      EXPECT_LE(valid, 1);
+    }
+  }
+  EXPECT_GT(l["b"]["types"]["all"]["valid"], l["a"]["types"]["all"]["valid"]);
+  const auto table = spawn(words({"--language", language_}));
+  EXPECT_NE(table.out.find("Small: 2 affixes, 2 roots, affixes in their place"), std::string::npos)
+      << table.out;
+  EXPECT_NE(table.out.find("no dictionary"), std::string::npos);
+}
+
+TEST_F(Compare, NoiseIsMeasuredForBothSides) {
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += "ev evler kitap kitaplar\n";
+  folder_.write("t.txt", text);
+  const auto noise = last_object(spawn(words({"--noise", "--json"})))["noise"];
+  EXPECT_EQ(noise["lines"], 300);
+  EXPECT_GT(noise["edits"], 20);
+  EXPECT_GT(noise["a"]["token_edits_per_edit"], 0.5);
+  EXPECT_NE(spawn(words({"--noise"})).out.find("token edits a character edit"), std::string::npos);
+}
+
+TEST_F(Compare, WhatCannotBeJudgedIsRefusedInOneLine) {
+  expect_refused(spawn({"tokenizer", "compare", a_, b_, "--language", language_}), 2, "--corpus");
+  expect_refused(spawn({"tokenizer", "compare", a_, b_, "--noise"}), 2, "--corpus");
+  expect_refused(spawn(words({"--gold", text_})), 2, "--language");
+  expect_refused(spawn(words({"--language", folder_ / "none.language"})), 1, "docs/languages.md");
+  expect_refused(spawn(words({"--language", folder_.write("x.language", "nam x\n")})), 1,
+                 "x.language: line 1: the key nam is not there");
+  folder_.write("d.aff", "SFX 1 Y 2\nSFX 1 0 lar .\n");
+  folder_.write("d.dic", "1\nev/1\n");
+  expect_refused(
+      spawn(words({"--language", folder_.write("d.language", "name D\nhunspell ./d\n")})), 1,
+      "d.aff: line 2: follows a class SFX 1 that lacks 1 of its lines");
+}
+
+TEST_F(Compare, RecipesTrainAndUnknownOnesAreRefused) {
+  const std::string out = folder_ / "out.json";
+  const auto made = last_object(spawn({"tokenizer", "train", "--recipe", "char:max-chars=2",
+                                       "--vocab-size", "300", "--json", "-o", out, text_}));
+  EXPECT_EQ(made["tokens"], 512);
+  EXPECT_EQ(made["figures"]["unreachable"], 0);
+  EXPECT_EQ(last_object(spawn({"tokenize", "-m", out, "--json", "<|mask|>"}))["ids"][0], 6);
+  std::filesystem::remove(out);
+  const auto train = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {"tokenizer", "train", "-o", out, text_};
+    all.insert(all.end(), more.begin(), more.end());
+    return spawn(all);
+  };
+  expect_refused(train({"--recipe", "domian"}), 2, "Did you mean domain?");
+  expect_refused(train({"--recipe", "domain:grups=all"}), 2, "Did you mean groups?");
+  expect_refused(train({"--recipe", "domain", "--model", "bpe"}), 2, "exclude each other");
+  expect_refused(train({"--recipe", "domain", "--vocab-size", "1000"}), 1,
+                 "is the least that works");
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(Compare, ReprosNameTheFilesThatTheyTake) {
+  expect_refused(spawn({"repro", "cabrita", text_, "--with", "lang=x"}), 2, "a NAME of: language");
+  expect_refused(spawn({"repro", "less-is-better", text_, "--with", "a=b"}), 2,
+                 "takes no files by name");
+  expect_refused(spawn({"repro", "cabrit", text_}), 2, "Did you mean cabrita?");
+}
+
+}  // namespace
+}  // namespace tessera
