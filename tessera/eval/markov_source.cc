@@ -2,19 +2,33 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <numeric>
 #include <span>
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tessera/base/error.h"
 #include "tessera/base/random.h"
+#include "tessera/base/spec.h"
 
 namespace tessera {
 namespace {
 
 constexpr size_t kMostContexts = 65536, kMostLetters = 26;
+struct SwitchingOptions {
+  int64_t order = 2;
+  double p = 0.8, q = 0.8;
+};
+template <class V>
+void fields(V& v, SwitchingOptions& o) {
+  v("order", o.order, "letters back to the one that decides", between(1, 16));
+  v("p", o.p, "chance to go from the first letter to the second", between(0, 1));
+  v("q", o.q, "chance to go back", between(0, 1));
+}
+
 constexpr int kMostRounds = 1000000;
 
 double entropy(std::span<const double> chances) {
@@ -143,6 +157,46 @@ MarkovSource MarkovSource::switching(size_t order, double p, double q) {
     rows.push_back(second ? 1 - q : p);
   }
   return {2, order, std::move(rows)};
+}
+
+MarkovSource MarkovSource::parse(std::string_view json, const std::string& where) {
+  using Json = nlohmann::json;
+  try {
+    const Json j = Json::parse(json);
+    const auto whole = [&](const char* key) {
+      const int64_t n = j.at(key).get<int64_t>();
+      if (!j.at(key).is_number_integer() || n < 0) {
+        throw Error(where, fmt::format("{} is no number of things", key));
+      }
+      return static_cast<size_t>(n);
+    };
+    const size_t letters = whole("letters"), order = whole("order");
+    std::vector<double> rows;
+    for (const Json& row : j.at("rows")) {
+      for (const Json& chance : row) rows.push_back(chance.get<double>());
+      if (row.size() != letters) {
+        throw Error(where,
+                    fmt::format("row {} has {} numbers; there are {} letters",
+                                rows.size() / std::max<size_t>(letters, 1), row.size(), letters));
+      }
+    }
+    return {letters, order, std::move(rows)};
+  } catch (const Json::exception&) {
+    throw Error(where, "is no kernel",
+                "Write {\"letters\": 2, \"order\": 1, \"rows\": [[0.2, 0.8], [0.5, 0.5]]}.");
+  } catch (const Error& error) {
+    throw error.where() == where ? error : error.within(where);
+  }
+}
+
+MarkovSource markov_source(std::string_view spec) {
+  const Spec asked = Spec::parse(spec);
+  if (asked.name != "switching") {
+    throw Error("the source " + asked.name, "is not there; there is switching",
+                "A kernel of your own is a file of JSON.");
+  }
+  const auto o = read_options<SwitchingOptions>(asked);
+  return MarkovSource::switching(static_cast<size_t>(o.order), o.p, o.q);
 }
 
 double MarkovSource::letter_entropy() const {

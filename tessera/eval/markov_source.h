@@ -22,6 +22,9 @@ class MarkovSource {
   // the first letter to the second, q back. Throws Error unless both are within (0, 1).
   static MarkovSource switching(size_t order, double p, double q);
 
+  // {"letters": 2, "order": 1, "rows": [[0.2, 0.8], [0.5, 0.5]]}; throws Error, naming `where`.
+  static MarkovSource parse(std::string_view json, const std::string& where);
+
   size_t letters() const { return letters_; }
   size_t order() const { return order_; }
   // In nats a letter: what no model goes below, and what the best model without a past reaches.
@@ -39,6 +42,9 @@ class MarkovSource {
   std::vector<double> rows_, stationary_;
   double rate_ = 0;
 };
+
+// "switching:order=2,p=0.8,q=0.8", these being the defaults. Throws Error.
+MarkovSource markov_source(std::string_view spec);
 
 // Loss of blocks of `length` letters of switching(order, p, p) as single tokens, in nats a letter.
 double switching_block_loss(size_t order, double p, size_t length);

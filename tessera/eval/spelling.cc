@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -75,7 +76,11 @@ struct SpellingDictionary::Parts {
 
 SpellingDictionary::SpellingDictionary(const std::string& stem) {
   check_dictionary(stem + ".aff", stem + ".dic");
-  parts_ = std::make_unique<Parts>(stem);
+  try {
+    parts_ = std::make_unique<Parts>(stem);
+  } catch (const std::exception& error) {
+    throw Error(stem + ".aff", std::string("cannot be read by hunspell: ") + error.what());
+  }
   if (!parts_->into.valid() || !parts_->out_of.valid()) {
     throw Error(stem + ".aff",
                 "has the encoding " + parts_->checker.get_dict_encoding() + ", which is not known",

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -67,9 +69,9 @@ class CountedLines {
     if (line.size() > kLongestLine) fail(fmt::format("has more than {} bytes", kLongestLine));
     return true;
   }
+  std::string place() const { return fmt::format("{}: line {}", file_.path(), number_); }
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(fmt::format("{}: line {}", file_.path(), number_), what,
-                "The file is damaged or no dictionary of hunspell: copy it anew.");
+    throw Error(place(), what, "The file is damaged or no dictionary of hunspell: copy it anew.");
   }
 
  private:
@@ -144,6 +146,15 @@ struct AffixClass {
   int64_t left = 0;
 };
 
+// Lines that belong together, the first of which says how many more there are.
+struct Table {
+  int64_t lines = 0, left = 0;
+  std::string where;
+};
+constexpr std::string_view kTables[] = {
+    "AF",    "AM",           "REP",   "MAP",   "PHONE",
+    "BREAK", "COMPOUNDRULE", "ICONV", "OCONV", "CHECKCOMPOUNDPATTERN"};
+
 class AffReader {
  public:
   explicit AffReader(const std::string& path) : lines_(path) {}
@@ -160,9 +171,17 @@ class AffReader {
       if (class_.left > 0) cut_short();
       if (f[0] == "SET") encoding(f);
       if (f[0] == "FLAG") kind(f);
-      if (f[0] == "AF") alias(f);
+      if (std::find(std::begin(kTables), std::end(kTables), f[0]) != std::end(kTables)) table(f);
     }
     if (class_.left > 0) cut_short();
+    for (const auto& [key, table] : tables_) {
+      if (table.left > 0) {
+        throw Error(table.where,
+                    fmt::format("begins a table of {} lines; {} of them are missing", table.lines,
+                                table.left),
+                    "The file is damaged or no dictionary of hunspell: copy it anew.");
+      }
+    }
     return facts_;
   }
 
@@ -192,20 +211,25 @@ class AffReader {
                               name.substr(0, 40)));
     }
   }
-  void alias(const std::vector<std::string_view>& f) {
-    if (f.size() < 2) lines_.fail("is AF without flags");
-    if (facts_.aliases < 0) {
-      announced_ = number_in(f[1]);
-      if (announced_ < 0) lines_.fail("is the first AF and says no number of sets");
-      facts_.aliases = 0;
+  // The first line of a table says how many follow: the library makes room for them unseen.
+  void table(const std::vector<std::string_view>& f) {
+    const auto it = tables_.find(f[0]);
+    if (it == tables_.end()) {
+      const int64_t lines = f.size() < 2 ? -1 : number_in(f[1]);
+      if (lines < 0 || lines > kMostOfClass) {
+        lines_.fail(fmt::format("is the first {} and says no number of lines", f[0]));
+      }
+      tables_.emplace(std::string(f[0]), Table{lines, lines, lines_.place()});
+      if (f[0] == "AF") facts_.aliases = lines;
       return;
     }
-    if (!well_formed(f[1], facts_.flags)) {
+    if (f.size() < 2) lines_.fail(fmt::format("is {} and nothing else", f[0]));
+    if (--it->second.left < 0) {
+      lines_.fail(fmt::format("is one {} more than the {} that were said", f[0], it->second.lines));
+    }
+    if (f[0] == "AF" && !well_formed(f[1], facts_.flags)) {
       lines_.fail(fmt::format("has the flags \"{}\", which are not of the kind that FLAG names",
                               f[1].substr(0, 40)));
-    }
-    if (++facts_.aliases > announced_) {
-      lines_.fail(fmt::format("is one set of flags more than the {} that were said", announced_));
     }
   }
   void affix(const std::vector<std::string_view>& f) {
@@ -239,7 +263,7 @@ class AffReader {
   AffixFacts facts_;
   AffixClass class_;
   std::set<std::string> seen_;
-  int64_t announced_ = 0;
+  std::map<std::string, Table, std::less<>> tables_;
 };
 
 void check_words(const std::string& path, const AffixFacts& facts) {

@@ -109,5 +109,34 @@ TEST_F(Compare, ReprosNameTheFilesThatTheyTake) {
   expect_refused(spawn({"repro", "cabrit", text_}), 2, "Did you mean cabrita?");
 }
 
+TEST(BenchEntropy, TokensAreMeasuredBesideTheEntropyOfTheirSource) {
+  test::TemporaryFolder folder;
+  const std::string sample = folder / "s.txt", made = folder / "t.json";
+  const std::vector<std::string> source = {"--source", "switching:p=0.9,q=0.9", "--letters",
+                                           "20000", "--json"};
+  const auto bench = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {"bench", "entropy"};
+    all.insert(all.end(), source.begin(), source.end());
+    all.insert(all.end(), more.begin(), more.end());
+    return spawn(all);
+  };
+  const auto alone = last_object(bench({"--sample", sample, "--order", "3"}));
+  EXPECT_NEAR(alone["entropy_rate"], 0.3251, 0.0001);
+  EXPECT_NEAR(alone["characters"][2]["nats_per_character"], 0.3251, 0.02);
+  EXPECT_EQ(spawn({"tokenizer", "train", "--lines", "--pre-tokenizer", "bytes", "--vocab-size",
+                   "290", "-o", made, sample})
+                .status,
+            0);
+  const auto loss = last_object(bench({made}))["tokenizers"][0];
+  EXPECT_EQ(loss["lossless"], true);
+  EXPECT_EQ(loss["entries"], 36);
+  EXPECT_GT(loss["ratio"], 0.97);
+  EXPECT_LT(loss["nats_per_character"], 0.5);
+  expect_refused(spawn({"bench", "entropy", made}), 2, "either --source or --corpus");
+  expect_refused(spawn({"bench", "entropy", "--source", "switching:p=2"}), 1, "p");
+  expect_refused(spawn({"bench", "entropy", "--source", folder.write("k.json", "{}")}), 1,
+                 "k.json: is no kernel");
+}
+
 }  // namespace
 }  // namespace tessera

@@ -79,6 +79,28 @@ TEST(MarkovSource, WhatIsNoSourceIsRefused) {
   expect_says(refusal([] { MarkovSource::switching(0, 0.5, 0.5); }), "order 0");
 }
 
+TEST(MarkovSource, IsReadFromSpecsAndJson) {
+  EXPECT_NEAR(markov_source("switching:p=0.9,q=0.7").entropy_rate(),
+              MarkovSource::switching(2, 0.9, 0.7).entropy_rate(), 1e-12);
+  EXPECT_EQ(markov_source("switching:order=3").order(), 3u);
+  const MarkovSource s =
+      MarkovSource::parse(R"({"letters": 2, "order": 1, "rows": [[0.2, 0.8], [0.8, 0.2]]})", "k");
+  EXPECT_NEAR(s.entropy_rate(), h(0.8), 1e-10);
+  expect_says(refusal([] { markov_source("swiching"); }), "there is switching");
+  expect_says(refusal([] { markov_source("switching:p=1"); }), "within 0 and 1");
+  expect_says(refusal([] { markov_source("switching:order=0"); }), "order");
+  for (const char* broken :
+       {"", "[]", "{", "{}", R"({"letters": 2, "order": 1, "rows": 3})",
+        R"({"letters": "2", "order": 1, "rows": []})", R"({"letters": -2, "order": 1, "rows": []})",
+        R"({"letters": 2, "order": 1, "rows": [[1], [0.5, 0.5]]})",
+        R"({"letters": 2, "order": 1, "rows": [["a", 1], [0.5, 0.5]]})",
+        R"({"letters": 1.5, "order": 1, "rows": []})",
+        R"({"letters": 2, "order": 99, "rows": [[0.5, 0.5]]})"}) {
+    const std::string said = refusal([&] { MarkovSource::parse(broken, "k.json"); });
+    expect_says(said, "k.json");
+  }
+}
+
 TEST(CharacterModel, IsWittenAndBellsByHand) {
   CharacterModel one(1);
   one.learn("aab");

@@ -182,9 +182,10 @@ def test_trained_files_encode_alike(tmp_path):
     """The package reads what was written here and gives the same ids."""
     path = prose(tmp_path)
     lines = path.read_text().split("\n")[:300]
-    for model in ("bpe", "wordpiece", "unigram"):
+    for model in ("bpe", "wordpiece", "unigram", "seq-bpe", "domain", "char"):
         out = tmp_path / f"{model}.json"
-        out.write_bytes(train(tmp_path, "--model", model, "--vocab-size", 1500, sources=[path]))
+        flags = ("--recipe", model, "--vocab-size", 4096) if model in ("domain", "char") else ("--model", model, "--vocab-size", 1500)
+        out.write_bytes(train(tmp_path, *flags, sources=[path]))
         peer = tokenizers.Tokenizer.from_file(str(out))
         done = subprocess.run([BINARY, "tokenize", "-m", out, "--lines", "--json"], input="\n".join(lines),
                               capture_output=True, text=True)
