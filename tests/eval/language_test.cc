@@ -198,19 +198,20 @@ TEST(Language, WhatAFileGetsWrongIsNamedWithItsLine) {
 }
 
 TEST(Language, TurkishIsBuiltIn) {
-  try {
-    find_dictionary("tr_TR");
-  } catch (const Error& error) {
-    GTEST_SKIP() << error.what();
+  ASSERT_EQ(built_in_languages().size(), 1u);
+  const BuiltInLanguage turkish = built_in_languages()[0];
+  EXPECT_EQ(turkish.name, "tr");
+  // Without its dictionary, which may not be installed and takes seconds under sanitizers.
+  std::string text(turkish.text);
+  const size_t line = text.find("hunspell tr_TR\n");
+  ASSERT_NE(line, std::string::npos);
+  const Language l = Language::parse(text.erase(line, 15), "tr");
+  EXPECT_EQ(l.affixes(), 851u);
+  for (const char* suffix : {"lar", "ler", "i", "den", "iyor", "dikçe", "yacağ", "ndan", "mışız"}) {
+    EXPECT_EQ(l.affix(suffix, kSuffix), std::string(suffix) != "mışız") << suffix;
   }
-  const Language l = Language::open("tr");
-  EXPECT_GT(l.affixes(), 400u);
-  for (const char* suffix : {"lar", "ler", "i", "den", "iyor", "dikçe", "yacağ", "mışsınız"}) {
-    EXPECT_EQ(l.affix(suffix, kSuffix), std::string(suffix) != "mışsınız") << suffix;
-  }
-  EXPECT_TRUE(l.word("Kitaplarımız", l.folded("Kitaplarımız")));
-  EXPECT_TRUE(l.word("İstanbul", l.folded("İstanbul")));
-  EXPECT_FALSE(l.word("kitaplerimiz", "kitaplerimiz"));
+  EXPECT_EQ(l.folded("IŞIK İzmir"), "ışık izmir");
+  EXPECT_TRUE(l.joins(U'’'));
 }
 
 }  // namespace

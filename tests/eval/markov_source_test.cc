@@ -36,7 +36,7 @@ TEST(MarkovSource, SwitchingHasItsClosedForms) {
 
 TEST(MarkovSource, LongSamplesHaveItsEntropyAndSoHasAModelOfItsOrder) {
   Random random(1);
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < 4; ++round) {
     const size_t letters = 2 + random.below(3), order = 1 + random.below(3);
     size_t contexts = 1;
     for (size_t i = 0; i < order; ++i) contexts *= letters;
@@ -48,8 +48,8 @@ TEST(MarkovSource, LongSamplesHaveItsEntropyAndSoHasAModelOfItsOrder) {
       for (const double w : row) rows.push_back(w / sum);
     }
     const MarkovSource s(letters, order, rows);
-    const std::string text = s.sample(60000, 7), other = s.sample(30000, 8);
-    EXPECT_EQ(text, s.sample(60000, 7));
+    const std::string text = s.sample(40000, 7), other = s.sample(20000, 8);
+    EXPECT_EQ(text, s.sample(40000, 7));
     std::map<std::string, std::map<char, double>> counts;
     for (size_t i = order; i < text.size(); ++i) ++counts[text.substr(i - order, order)][text[i]];
     double nats = 0;

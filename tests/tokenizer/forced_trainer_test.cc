@@ -86,6 +86,20 @@ TEST(ForcedTrainer, SizesAreThePowerOfTwoThatIsAskedForOrTheNextOne) {
   }
 }
 
+TEST(ForcedTrainer, AWideGapIsFilledWithNames) {
+  test::TemporaryFolder folder;
+  const auto made =
+      train("forced:pad=on", folder.write("few", "ab ab ab\n"), 4000, {"<|unused1|>"});
+  EXPECT_EQ(made.tokens, 4096);
+  const auto t = parse_tokenizer_json(made.json, "test");
+  EXPECT_EQ(tokens_in(*t, std::string(1000, ' ')), 1u);
+  EXPECT_EQ(t->vocabulary().find("<|unused1|>"), 0);
+  const auto name = t->vocabulary().find("<|unused2|>");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(t->vocabulary().role(*name), TokenRole::control);
+  EXPECT_GT(tokens_in(*t, "<|unused2|>"), 1u);
+}
+
 TEST(ForcedTrainer, TokensStandWhereTheyAreForcedAndCutNoWords) {
   test::TemporaryFolder folder;
   const std::string file = folder.write("t", prose());

@@ -106,7 +106,7 @@ class ForcedTrainer : public Trainer {
       figure("forced_learned", "forced tokens that the texts taught", count - added);
       figure("forced_added", "forced tokens that were added", added);
     }
-    if (options_.pad) figure("padding", "runs of white space that fill the size", padded);
+    if (options_.pad) figure("padding", "tokens that fill the size", padded);
     figure("unreachable", "learned tokens that their own bytes do not give",
            unreachable(*made, static_cast<TokenId>(learned.alphabet), static_cast<TokenId>(pairs)));
     return out;
@@ -173,11 +173,19 @@ class ForcedTrainer : public Trainer {
       known.insert(plain.vocabulary().bytes(id));
     }
     const int64_t before = next;
-    for (size_t length = 2; next < goal; ++length) {
+    for (size_t length = 2; next < goal && length <= kLongestForced; ++length) {
       for (const char c : {' ', '\n'}) {
         const std::string run(length, c);
         if (next < goal && !known.contains(run)) add(json, next++, run, false);
       }
+    }
+    // Longer ones no program reads: names that no text gives.
+    for (int64_t number = 0; next < goal; ++number) {
+      const std::string name = fmt::format("<|unused{}|>", number);
+      if (plain.vocabulary().find(name) || known.contains(name)) continue;
+      add(json, next++, name, false);
+      json["added_tokens"].back()["normalized"] = false;
+      json["added_tokens"].back()["special"] = true;
     }
     return next - before;
   }

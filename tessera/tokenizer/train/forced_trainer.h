@@ -28,7 +28,8 @@ void fields(V& v, ForcedTrainerOptions& o) {
     "where such a token is taken: added, anywhere in a text; single-word, between what is no "
     "letter or digit; auto, the latter for those that begin and end with one",
     {"auto", "added", "single-word"});
-  v("pad", o.pad, "runs of spaces and newlines fill the size up to a power of two");
+  v("pad", o.pad,
+    "runs of spaces and newlines, then unused names, fill the size up to a power of two");
   v("min-frequency", o.min_frequency, "rarer pairs are not joined", at_least(0));
   v("max-chars", o.max_chars, "bytes of a learned token at most, its space included; 0: any number",
     at_least(0));
