@@ -58,7 +58,9 @@ std::string panel(const std::string& chart, const std::vector<const ReproCurve*>
       "<text x=\"{}\" y=\"{:.1f}\" font-size=\"15\">{}</text>\n"
       "<rect x=\"{}\" y=\"{:.1f}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>\n",
       kLeft, top - 14, escaped(chart), kLeft, top, kWidth, kHeight);
-  for (double power = std::ceil(x.low); power <= x.high; power += x.high - x.low > 8 ? 2 : 1) {
+  const auto last = static_cast<int>(std::floor(x.high));
+  for (int power = static_cast<int>(std::ceil(x.low)); power <= last;
+       power += x.high - x.low > 8 ? 2 : 1) {
     out += text_at(across(std::exp2(power)), top + kHeight + 16, "middle",
                    fmt::format("{:.0f}", std::exp2(power)));
   }

@@ -79,7 +79,8 @@ void MarkovSource::check() const {
     }
   }
   // Distances from context 0, forwards and backwards; the period divides every cycle's length.
-  const auto next = [&](size_t c, size_t a) { return (c * letters_ + a) % contexts_; };
+  const size_t contexts = std::max<size_t>(contexts_, 1);
+  const auto next = [&](size_t c, size_t a) { return (c * letters_ + a) % contexts; };
   std::vector<size_t> distance(contexts_, SIZE_MAX), reached = {0};
   distance[0] = 0;
   std::vector<std::vector<size_t>> before(contexts_);

@@ -16,7 +16,6 @@ using Lines = std::vector<std::string>;
 
 constexpr ReproTextsShape kShape{
     .training = 24500, .held_out = 3000, .distinct = true, .shortest = 40};
-constexpr EncodeOptions kContent{.add_template = false};
 constexpr int64_t kSize = 4096;
 constexpr size_t kNoisyLines = 400;
 
