@@ -37,7 +37,6 @@ std::string labelled(int count) {
 
 TEST(Calibrate, RefusesWhatCannotBeSearched) {
   const test::TemporaryFolder folder;
-  const int each = test::rounds(8);
   const std::string out = folder / "act.json";
   expect_refused(spawn({"calibrate", folder.write("a.jsonl", labelled(32))}), 2, "-o act.json");
   expect_refused(spawn({"calibrate", folder.write("b.jsonl", labelled(9)), "-o", out}), 1,
@@ -49,14 +48,27 @@ TEST(Calibrate, RefusesWhatCannotBeSearched) {
                  1, "two labels");
   expect_refused(spawn({"calibrate", folder.write("e.txt", "Short."), "-o", out}), 1,
                  "longer text");
+  expect_refused(spawn({"calibrate", folder.write("empty.txt", ""), "-o", out}), 1, "empty.txt");
   expect_refused(spawn({"calibrate", folder / "a.jsonl", "-o", out, "--mode", "no"}), 2, "mode");
   expect_refused(spawn({"calibrate", folder / "a.jsonl", "--svg", out}), 2, "--report");
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+// A file that is damaged is no mistake of the command line; a key that is wrong is one.
+TEST(Calibrate, ADamagedFileIsNamed) {
+  const test::TemporaryFolder folder;
+  const std::string bad = folder.write("bad.json", "{\"x\":");
+  expect_refused(spawn({"run", "--context", "act:file=" + bad, "hi"}), 1, "bad.json");
+  expect_refused(spawn({"run", "--context", "act:file=" + (folder / "none.json"), "hi"}), 1,
+                 "none.json");
+  expect_refused(spawn({"run", "--context", "act:heads=3.x", "hi"}), 2, "LAYER.HEAD");
+  expect_refused(spawn({"run", "--context", "act:beta=2", "hi"}), 2, "beta");
+}
+
 TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {
   NEEDS_MODEL("smollm2");
   const test::TemporaryFolder folder;
+  const int each = test::rounds(8);
   const std::string out = folder / "act.json", items = folder.write("a.jsonl", labelled(32)),
                     n = std::to_string(each);
   const std::vector<std::string> words = {"calibrate", items,

@@ -141,7 +141,7 @@ TEST(Eval, ListsOfThreadsAreSolvedAndScoredValueByValue) {
   const std::string out = folder / "sweep", items = folder / "items";
   for (const bool marked : {false, true}) {
     std::vector<std::string> words = {"eval",     "threads", "--steps", "1",         "--count",
-                                      "2",        "--unit",  "digits5", "--lengths", "90",
+                                      "2",        "--unit",  "digits5", "--lengths", "150",
                                       "--depths", "50",      "-n",      "2"};
     if (marked) words.emplace_back("--marked");
     auto with = [&](std::vector<std::string> more) {
