@@ -29,7 +29,9 @@ file(GLOB_RECURSE workshop_sources CONFIGURE_DEPENDS
 add_library(tessera_workshop SHARED ${workshop_sources})
 set_target_properties(tessera_workshop PROPERTIES OUTPUT_NAME tessera-workshop
   BUILD_RPATH "${TESSERA_TORCH_DIR}/lib" INSTALL_RPATH "$ORIGIN;${TESSERA_TORCH_DIR}/lib")
-target_link_libraries(tessera_workshop PUBLIC tessera tessera_torch PRIVATE tessera_flags fmt::fmt)
+target_link_libraries(tessera_workshop PUBLIC tessera tessera_torch PRIVATE tessera_flags)
+# The wheel brings headers of another fmt than the system's, without its library.
+target_compile_definitions(tessera_workshop PRIVATE FMT_HEADER_ONLY)
 target_compile_options(tessera_workshop PRIVATE ${TESSERA_PRECOMPILED_OPTIONS})
 target_precompile_headers(tessera_workshop PRIVATE <ATen/ATen.h>)
 install(TARGETS tessera_workshop LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

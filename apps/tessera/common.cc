@@ -84,8 +84,8 @@ void add_ctx(CLI::App& app, CommonOptions& options) {
       ->type_name("N")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 31));
   app.add_option("--rope-scaling", options.rope_scaling,
-                 "stretch the positions for longer texts, without training: linear, ntk or yarn, "
-                 "as yarn:factor=2 [as the model's files say]")
+                 "stretch the positions for longer texts, without training: linear, ntk, yarn or "
+                 "dynamic, as yarn:factor=2 [as the model's files say]")
       ->type_name("SPEC");
 }
 

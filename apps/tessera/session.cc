@@ -18,6 +18,7 @@ ModelFiles open_files(const CommonOptions& options) {
   if (!options.rope_scaling.empty()) {
     try {
       stretch = parse_stretch(options.rope_scaling);
+      stretch->text = options.ctx;
     } catch (const Error& error) {
       throw WrongCommand("--rope-scaling " + error.where(), error.fault(), error.remedy());
     }

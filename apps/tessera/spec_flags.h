@@ -1,6 +1,7 @@
 // Flags that name a method of a seam.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,12 @@ void check_method(std::string_view flag, const std::string& text) {
   try {
     make_guest<Interface>(text);
   } catch (const Error& error) {
+    // A damaged or missing file that the spec names is no mistake of the command line.
+    const auto options = Spec::parse(text).options;
+    if (std::any_of(options.begin(), options.end(),
+                    [&](const auto& option) { return error.where().starts_with(option.second); })) {
+      throw;
+    }
     throw WrongCommand(std::string(flag) + " " + error.where(), error.fault(), error.remedy());
   }
 }

@@ -140,6 +140,7 @@ Trace parse_trace(std::string_view text, const std::string& path) {
     }
     trace.rows.push_back(std::move(row));
   });
+  if (at == 0) throw Error(path, "is empty", "Make it with run --trace.");
   if (!ended) throw damaged(path, at, "is cut off");
   for (const TraceRow& row : trace.rows) {
     if (row.token >= static_cast<int64_t>(trace.ids.size())) {

@@ -15,8 +15,12 @@ struct Stretch {
   //         before ("NTK-aware" scaling: Peng et al. 2023, arXiv 2309.00071, section 3.1)
   // yarn    slow pairs divided, fast ones kept, those between blended, scores lengthened (the same,
   //         section 3.4)
+  // dynamic ntk by as much as the longest text needs, and not at all within the trained window
+  //         ("Dynamic NTK": the same, section 3.3). There the base follows each text as it grows;
+  //         here it stands with `text`, because keys that were rotated stay as they are.
   std::string kind;
   double factor = 2;
+  int64_t text = 0;  // tokens of the longest text that will be given; 0: the stretched window
 };
 
 // Reads `kind:factor=N`. Throws Error for another kind, with the nearest one, and for a factor

@@ -86,6 +86,13 @@ std::array<std::string_view, 4> parts(const PastOrigin& o) {
   return {o.model, o.tokenizer, o.policy, o.engine};
 }
 
+// How keys were rotated; "" where they are not.
+std::string angles_of(const ModelDescription& d) {
+  if (d.position != PositionKind::rope || d.layer.empty()) return "";
+  return fmt::format(", angles of base {:g}, scaling {} by {:g}", d.layer.back().rope_theta,
+                     static_cast<int>(d.rope_scaling.kind), d.rope_scaling.factor);
+}
+
 }  // namespace
 
 PastOrigin past_origin(const ModelFiles& model, const Tokenizer& tokenizer,
@@ -99,8 +106,8 @@ PastOrigin past_origin(const ModelFiles& model, const Tokenizer& tokenizer,
     pieces.add(static_cast<uint64_t>(v.role(static_cast<TokenId>(id))));
   }
   return {weights_hash(model.tensors), hash_text(pieces.value()), policy,
-          fmt::format("{}, {}, texts of {}", kernels().name, engine_text(network),
-                      network.description().context)};
+          fmt::format("{}, {}, texts of {}{}", kernels().name, engine_text(network),
+                      network.description().context, angles_of(network.description()))};
 }
 
 void save_past(const std::string& path, const PastOrigin& origin, const Network& network,

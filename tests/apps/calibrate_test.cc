@@ -47,9 +47,22 @@ TEST(Calibrate, RefusesWhatCannotBeSearched) {
                  1, "two labels");
   expect_refused(spawn({"calibrate", folder.write("e.txt", "Short."), "-o", out}), 1,
                  "longer text");
+  expect_refused(spawn({"calibrate", folder.write("empty.txt", ""), "-o", out}), 1, "empty.txt");
   expect_refused(spawn({"calibrate", folder / "a.jsonl", "-o", out, "--mode", "no"}), 2, "mode");
   expect_refused(spawn({"calibrate", folder / "a.jsonl", "--svg", out}), 2, "--report");
   EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+// A file that is damaged is no mistake of the command line; a key that is wrong is one.
+TEST(Calibrate, ADamagedFileIsNamed) {
+  NEEDS_MODEL("smollm2");
+  const test::TemporaryFolder folder;
+  const std::string bad = folder.write("bad.json", "{\"x\":");
+  expect_refused(spawn({"run", "--context", "act:file=" + bad, "hi"}), 1, "bad.json");
+  expect_refused(spawn({"run", "--context", "act:file=" + (folder / "none.json"), "hi"}), 1,
+                 "none.json");
+  expect_refused(spawn({"run", "--context", "act:heads=3.x", "hi"}), 2, "LAYER.HEAD");
+  expect_refused(spawn({"run", "--context", "act:beta=2", "hi"}), 2, "beta");
 }
 
 TEST(Calibrate, WritesAFileThatServesItsModelAndNoOther) {

@@ -38,6 +38,9 @@ TEST(TraceVerb, ShowsARunAndRefusesAnotherModels) {
   // What the text says does not end the page's script.
   EXPECT_EQ(html.str().find("</script>"), html.str().rfind("</script>"));
 
+  expect_refused(spawn({"trace", folder.write("empty", ""), "-o", folder / "o.html"}), 1,
+                 "empty: is");
+
   std::stringstream text;
   text << std::ifstream(file).rdbuf();
   std::string other = text.str();

@@ -10,6 +10,7 @@
 #include "tessera/eval/head_search.h"
 #include "tessera/eval/sink_report.h"
 #include "tessera/network/language_model.h"
+#include "tests/eval/byte_tokenizer.h"
 #include "tests/network/tiny_model.h"
 
 namespace tessera {
@@ -65,38 +66,9 @@ TEST(Choice, LabelledItemsKeepExamplesAndQuestionsApart) {
   EXPECT_THROW(labelled_items(texts, {.shots = 30}), Error);
 }
 
-// Every byte is a token.
-class ByteVocabulary final : public Vocabulary {
- public:
-  int64_t size() const override { return 96; }
-  std::string_view bytes(TokenId) const override { return "x"; }
-  std::string_view piece(TokenId) const override { return "x"; }
-  TokenRole role(TokenId) const override { return TokenRole::normal; }
-  bool starts_word(TokenId) const override { return false; }
-  std::optional<TokenId> find(std::string_view) const override { return {}; }
-};
-class ByteTokenizer final : public Tokenizer {
- public:
-  const Vocabulary& vocabulary() const override { return vocabulary_; }
-  Encoding encode(std::string_view text, const EncodeOptions&) const override {
-    Encoding e;
-    for (const char c : text) e.ids.push_back(static_cast<unsigned char>(c) % 96);
-    return e;
-  }
-  std::vector<TokenId> encode_piece(std::string_view) const override { return {}; }
-  std::string decode(std::span<const TokenId>, bool) const override { return ""; }
-  std::optional<TokenId> bos() const override { return 1; }
-  std::optional<TokenId> eos() const override { return {}; }
-  bool adds_bos() const override { return true; }
-  std::string summary() const override { return "bytes"; }
-
- private:
-  ByteVocabulary vocabulary_;
-};
-
 TEST(Choice, AnAnswersProbabilityIsThatOfItsTokens) {
   LanguageModel model(load_network(test::tiny_model(test::tiny_description(), 31)), "full");
-  const ByteTokenizer tokenizer;
+  const test::ByteTokenizer tokenizer;
   std::vector<ChoiceItem> items;
   for (int i = 0; i < 12; ++i) {
     items.push_back({"",

@@ -15,7 +15,7 @@ TEST(Stretch, ReadsItsSpec) {
   EXPECT_EQ(parse_stretch("yarn:factor=4").factor, 4);
   EXPECT_EQ(parse_stretch("linear").factor, 2);
   for (const char* bad : {"yran", "linear:factor=0.5", "linear:factor=65", "ntk:facto=2",
-                          "ntk:factor=nan", "dynamic", ""}) {
+                          "ntk:factor=nan", "dynamik", ""}) {
     EXPECT_THROW(parse_stretch(bad), Error) << bad;
   }
 }
@@ -40,8 +40,33 @@ TEST(Stretch, TheWindowGrowsAndTheAnglesFollowTheDefinition) {
     EXPECT_THROW(stretch_positions(d, {kind, 2}), Error);
   }
   d = test::tiny_description();
+  stretch_positions(d, {"dynamic", 2, 1024});
+  EXPECT_EQ(d.context, 1024);
+  d = test::tiny_description();
   d.position = PositionKind::alibi;
   EXPECT_THROW(stretch_positions(d, {"linear", 2}), Error);
+}
+
+TEST(Stretch, TheDynamicBaseFollowsTheLongestText) {
+  const ModelDescription plain = test::tiny_description();
+  const auto width = static_cast<double>(plain.rotary_width);
+  const auto theta = [&](const Stretch& stretch) {
+    ModelDescription d = plain;
+    stretch_positions(d, stretch);
+    EXPECT_EQ(d.context, 512 * static_cast<int64_t>(stretch.factor));
+    return d.layer[1].rope_theta;
+  };
+  // Within the trained window nothing changes, whatever the factor.
+  EXPECT_EQ(theta({"dynamic", 4, 512}), plain.layer[1].rope_theta);
+  EXPECT_EQ(theta({"dynamic", 4, 100}), plain.layer[1].rope_theta);
+  // Beyond it as the definition says; no text named: the whole window.
+  for (const int64_t text : {513, 700, 2048}) {
+    const double by = 4.0 * static_cast<double>(text) / 512 - 3;
+    const double want = plain.layer[1].rope_theta * std::pow(by, width / (width - 2));
+    EXPECT_NEAR(theta({"dynamic", 4, text}), want, 1e-9 * want);
+  }
+  EXPECT_EQ(theta({"dynamic", 4}), theta({"dynamic", 4, 2048}));
+  EXPECT_EQ(theta({"dynamic", 1}), theta({"ntk", 1}));
 }
 
 }  // namespace
