@@ -50,6 +50,7 @@ PrunedTokenizer pruned(const std::string& base, const std::string& file, int64_t
 
 std::vector<TokenId> mapped(const PrunedTokenizer& made, const std::vector<TokenId>& ids) {
   std::vector<TokenId> out;
+  out.reserve(ids.size());
   for (const TokenId id : ids) out.push_back(made.ids[static_cast<size_t>(id)]);
   return out;
 }
