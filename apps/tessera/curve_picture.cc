@@ -5,24 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "apps/tessera/markup.h"
+
 namespace tessera::cli {
 namespace {
 
 constexpr double kWidth = 560, kHeight = 300, kLeft = 60, kTop = 40, kKey = 240, kGap = 70;
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 // Colours that differ in light as well as in hue, so that they are told apart without colours.
 std::string colour(size_t i) {

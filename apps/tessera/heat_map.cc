@@ -5,24 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "apps/tessera/markup.h"
+
 namespace tessera::cli {
 namespace {
 
 constexpr int kWidth = 64, kHeight = 26, kLeft = 60, kTop = 50, kGap = 64;
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 // Red for none, yellow for half, green for all.
 std::string colour(double share) { return fmt::format("hsl({:.0f},65%,62%)", 120 * share); }
@@ -68,7 +56,8 @@ std::string head_map(const std::string& title, const std::vector<HeadPanel>& pan
       const int y = kTop + layer * kCell;
       body += label(left - 6, y + 11, "end", std::to_string(layer));
       for (int head = 0; head < heads; ++head) {
-        const double share = p.shares[static_cast<size_t>(layer * heads + head)];
+        const double share = p.shares[static_cast<size_t>(layer) * static_cast<size_t>(heads) +
+                                      static_cast<size_t>(head)];
         body += fmt::format(
             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"hsl(215,70%,{:.0f}%)\" "
             "stroke=\"white\"><title>layer {}, head {}: {:.3f}</title></rect>\n",
