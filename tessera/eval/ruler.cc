@@ -24,24 +24,24 @@ constexpr std::string_view kFiller =
     "day goes on.";
 
 enum class Around : uint8_t { filler, prose, needles };
-enum class Unit : uint8_t { words, digits7, uuid };
+enum class ItemUnit : uint8_t { words, digits7, uuid };
 
 // How needles are hidden.
 struct Needles {
   const char* name;
   Around around;
-  Unit key, value;
+  ItemUnit key, value;
   int64_t keys, values, asked;
 };
 constexpr std::array kNeedles = {
-    Needles{"niah_single_1", Around::filler, Unit::words, Unit::digits7, 1, 1, 1},
-    Needles{"niah_single_2", Around::prose, Unit::words, Unit::digits7, 1, 1, 1},
-    Needles{"niah_single_3", Around::prose, Unit::words, Unit::uuid, 1, 1, 1},
-    Needles{"niah_multikey_1", Around::prose, Unit::words, Unit::digits7, 4, 1, 1},
-    Needles{"niah_multikey_2", Around::needles, Unit::words, Unit::digits7, 1, 1, 1},
-    Needles{"niah_multikey_3", Around::needles, Unit::uuid, Unit::uuid, 1, 1, 1},
-    Needles{"niah_multivalue", Around::prose, Unit::words, Unit::digits7, 1, 4, 1},
-    Needles{"niah_multiquery", Around::prose, Unit::words, Unit::digits7, 4, 1, 4}};
+    Needles{"niah_single_1", Around::filler, ItemUnit::words, ItemUnit::digits7, 1, 1, 1},
+    Needles{"niah_single_2", Around::prose, ItemUnit::words, ItemUnit::digits7, 1, 1, 1},
+    Needles{"niah_single_3", Around::prose, ItemUnit::words, ItemUnit::uuid, 1, 1, 1},
+    Needles{"niah_multikey_1", Around::prose, ItemUnit::words, ItemUnit::digits7, 4, 1, 1},
+    Needles{"niah_multikey_2", Around::needles, ItemUnit::words, ItemUnit::digits7, 1, 1, 1},
+    Needles{"niah_multikey_3", Around::needles, ItemUnit::uuid, ItemUnit::uuid, 1, 1, 1},
+    Needles{"niah_multivalue", Around::prose, ItemUnit::words, ItemUnit::digits7, 1, 4, 1},
+    Needles{"niah_multiquery", Around::prose, ItemUnit::words, ItemUnit::digits7, 4, 1, 4}};
 
 constexpr int64_t kVariables = 5, kCommon = 10, kFrequent = 3;
 
@@ -52,9 +52,9 @@ const Needles* needles_of(const std::string& task) {
   return nullptr;
 }
 
-std::string draw(Random& random, Unit unit, int parts) {
-  if (unit == Unit::words) return random_key(random, parts);
-  if (unit == Unit::digits7) return std::to_string(1'000'000 + random.below(9'000'000));
+std::string draw(Random& random, ItemUnit unit, int parts) {
+  if (unit == ItemUnit::words) return random_key(random, parts);
+  if (unit == ItemUnit::digits7) return std::to_string(1'000'000 + random.below(9'000'000));
   std::string out;
   for (int i = 0; i < 36; ++i) {
     const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
@@ -64,7 +64,7 @@ std::string draw(Random& random, Unit unit, int parts) {
 }
 
 // As many different ones as are asked for.
-std::vector<std::string> distinct(Random& random, Unit unit, int64_t count, int parts = 2) {
+std::vector<std::string> distinct(Random& random, ItemUnit unit, int64_t count, int parts = 2) {
   std::vector<std::string> out;
   std::set<std::string> seen;
   while (static_cast<int64_t>(out.size()) < count) {
@@ -83,7 +83,7 @@ std::string listed(const std::vector<std::string>& words) {
   return out;
 }
 
-std::string_view name_of(Unit unit) { return unit == Unit::uuid ? "uuid" : "number"; }
+std::string_view name_of(ItemUnit unit) { return unit == ItemUnit::uuid ? "uuid" : "number"; }
 
 std::string needle_line(const Needles& task, const std::string& key, const std::string& value) {
   return "One of the special magic " + std::string(name_of(task.value)) + "s for " + key +

@@ -17,7 +17,7 @@ namespace tessera {
 namespace {
 
 // Apart from the streams of other tasks of the same seed.
-constexpr uint64_t kStream = uint64_t{1} << 40;
+constexpr uint64_t kThreadStream = uint64_t{1} << 40;
 
 std::string unit_of(Random& random, NeedleUnit unit) {
   if (unit == NeedleUnit::hex8) {
@@ -123,7 +123,7 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
   item.depth = depth;
   // The same for every n that is tried, and the best n is the last one that is built.
   auto build = [&](int64_t n) {
-    Random random(options.seed, kStream + index);
+    Random random(options.seed, kThreadStream + index);
     std::vector<std::string> names;
     std::set<std::string> used;
     while (static_cast<int64_t>(names.size()) < 2 * n) {

@@ -68,7 +68,7 @@ class Keys {
 };
 
 // What the writers of an architecture decided and the metadata does not say.
-struct Architecture {
+struct GgufArchitecture {
   std::string_view name;    // general.architecture
   std::string_view family;  // whose module names the parts have
   Activation activation;
@@ -197,7 +197,7 @@ void bert(Keys& k, const GgufFile& f, ModelDescription& d) {
   }
 }
 
-constexpr Architecture kArchitectures[] = {
+constexpr GgufArchitecture kGgufArchitectures[] = {
     {"llama", "llama", Activation::silu, true, plain},
     {"smollm3", "smollm3", Activation::silu, true, smollm3},
     {"qwen2", "qwen2", Activation::silu, false, plain},
@@ -214,11 +214,11 @@ constexpr Architecture kArchitectures[] = {
     {"bert", "bert", Activation::gelu, false, bert},
 };
 
-const Architecture& find_architecture(const GgufFile& file) {
+const GgufArchitecture& find_architecture(const GgufFile& file) {
   auto name = file.string("general.architecture");
   if (!name) throw Error(file.path() + ": general.architecture", "is missing");
   std::string list;
-  for (const Architecture& a : kArchitectures) {
+  for (const GgufArchitecture& a : kGgufArchitectures) {
     if (a.name == *name) return a;
     list += (list.empty() ? "" : ", ") + std::string(a.name);
   }
@@ -227,7 +227,7 @@ const Architecture& find_architecture(const GgufFile& file) {
 }
 
 // The names that all architectures share; a model has those that its description asks for.
-std::vector<PartName> names_of(const Architecture& a, const GgufFile& file) {
+std::vector<PartName> names_of(const GgufArchitecture& a, const GgufFile& file) {
   const S rotated = a.interleaved ? S::interleaved : S::plain;
   std::vector<PartName> out = {
       {P::token_embedding, "token_embd"},
@@ -330,7 +330,7 @@ void read_scaling(Keys& k, const GgufFile& file, ModelDescription& d) {
   }
 }
 
-ModelDescription describe_gguf(const Architecture& a, Keys& k, const GgufFile& file) {
+ModelDescription describe_gguf(const GgufArchitecture& a, Keys& k, const GgufFile& file) {
   ModelDescription d;
   d.family = a.family;
   const GgufTensor* table = file.tensor("token_embd.weight");
@@ -395,7 +395,7 @@ class GgufTensors final : public TensorFiles {
 
 GgufModel open_gguf_model(std::shared_ptr<const GgufFile> file,
                           const std::vector<std::string>& assume_inert) {
-  const Architecture& a = find_architecture(*file);
+  const GgufArchitecture& a = find_architecture(*file);
   Keys keys(*file, a.name);
   GgufModel out;
   out.description = describe_gguf(a, keys, *file);

@@ -15,7 +15,7 @@ namespace {
 constexpr int kElements = 256, kTries = 10;
 
 // The nearest finite half, and what it stands for.
-float put_half(uint8_t* at, float value) {
+float put_nearest_half(uint8_t* at, float value) {
   constexpr float most = 65504;
   const uint16_t half = float_to_half(std::clamp(value, -most, most));
   std::memcpy(at, &half, 2);
@@ -140,8 +140,8 @@ void lines(const float* values, int levels, uint8_t* block, const Put& put) {
     scale = std::max(scale, fitted[static_cast<size_t>(j)].scale);
     offset = std::max(offset, -fitted[static_cast<size_t>(j)].offset);
   }
-  scale = put_half(block, scale / kMost);
-  offset = put_half(block + 2, offset / kMost);
+  scale = put_nearest_half(block, scale / kMost);
+  offset = put_nearest_half(block + 2, offset / kMost);
   uint8_t* packed = block + 4;
   std::fill(packed, packed + 12, uint8_t{0});
   for (int j = 0; j < kParts; ++j) {
@@ -203,7 +203,7 @@ void quantise_q6_k(const float* values, uint8_t* block) {
     if (std::fabs(scale) > std::fabs(extreme)) extreme = scale;
   }
   std::fill(block, block + 192, uint8_t{0});
-  const float unit = put_half(block + 208, extreme / -128);
+  const float unit = put_nearest_half(block + 208, extreme / -128);
   for (int j = 0; j < kParts; ++j) {
     std::array<int8_t, kPart> codes{};
     const auto error = [&](int s, int none) {

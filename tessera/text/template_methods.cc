@@ -156,11 +156,11 @@ Value m_all(Budget& /*budget*/, const Value& v, Arguments& /*a*/) {
   const std::string& s = v.as_string();
   return Value::boolean(!s.empty() && std::all_of(s.begin(), s.end(), holds));
 }
-bool digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
 }
-bool letter_or_digit(char c) { return letter(c) || digit(c); }
+bool letter_or_digit(char c) { return letter(c) || is_digit(c); }
 bool blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); }
 
 template <Case how, Case opposite>
@@ -178,7 +178,7 @@ const Methods& string_methods() {
       {"index", m_find<false, true>},
       {"isalnum", m_all<letter_or_digit>},
       {"isalpha", m_all<letter>},
-      {"isdigit", m_all<digit>},
+      {"isdigit", m_all<is_digit>},
       {"islower", m_is_case<Case::lower, Case::upper>},
       {"isspace", m_all<blank>},
       {"isupper", m_is_case<Case::upper, Case::lower>},

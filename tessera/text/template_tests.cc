@@ -27,7 +27,7 @@ bool same(Budget& budget, const Value& v, Arguments& a) {
   return equal(v, other(a));
 }
 
-int64_t whole(const Value& v) {
+int64_t whole_number(const Value& v) {
   if (v.is(Kind::boolean)) return v.as_boolean();
   if (!v.is(Kind::integer)) throw Fault{"the test takes whole numbers"};
   return v.as_integer();
@@ -60,13 +60,13 @@ const std::map<std::string_view, Test>& tests() {
        [](Budget&, const Value& v, Arguments&) {
          return v.is(Kind::object) && dynamic_cast<Callable*>(v.as_object().get()) != nullptr;
        }},
-      {"odd", [](Budget&, const Value& v, Arguments&) { return whole(v) % 2 != 0; }},
-      {"even", [](Budget&, const Value& v, Arguments&) { return whole(v) % 2 == 0; }},
+      {"odd", [](Budget&, const Value& v, Arguments&) { return whole_number(v) % 2 != 0; }},
+      {"even", [](Budget&, const Value& v, Arguments&) { return whole_number(v) % 2 == 0; }},
       {"divisibleby",
        [](Budget&, const Value& v, Arguments& a) {
-         int64_t by = whole(other(a));
+         int64_t by = whole_number(other(a));
          if (by == 0) throw Fault{"division by zero"};
-         return by == -1 || whole(v) % by == 0;
+         return by == -1 || whole_number(v) % by == 0;
        }},
       {"lower",
        [](Budget&, const Value& v, Arguments&) {

@@ -17,7 +17,7 @@
 namespace tessera {
 namespace {
 
-constexpr size_t kBlock = 256, kLongest = 256, kMostUnits = size_t{1} << 21;
+constexpr size_t kBlock = 256, kLongestRule = 256, kMostUnits = size_t{1} << 21;
 // What no byte matches, so that a unit nobody uses leads nowhere.
 constexpr uint32_t kUnused = uint32_t{1} << 31;
 
@@ -302,7 +302,7 @@ class CompositionWriter {
 std::string write_charsmap(std::vector<std::pair<std::string, std::string>> strings) {
   std::map<std::string, std::string> sorted;
   for (auto& [text, to] : strings) {
-    if (text.empty() || text.size() > kLongest || (text + to).find('\0') != std::string::npos) {
+    if (text.empty() || text.size() > kLongestRule || (text + to).find('\0') != std::string::npos) {
       throw Error("a map of strings", "holds one that is empty, too long or has a zero byte");
     }
     sorted.insert_or_assign(std::move(text), std::move(to));

@@ -19,7 +19,7 @@
 namespace tessera {
 namespace {
 
-using Json = nlohmann::json;
+using PlainJson = nlohmann::json;
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what) {
   throw Error(where, "cannot be converted: " + what, "docs/tokenizers.md says what can be.");
@@ -146,13 +146,13 @@ class JsonReader {
 
   void read() {
     const MappedFile file(path_);
-    const Json top = Json::parse(file.text(), nullptr, false);
+    const PlainJson top = PlainJson::parse(file.text(), nullptr, false);
     if (!top.is_object() || !top.contains("model")) refuse(path_, "it is no tokenizer.json");
-    const Json& model = top["model"];
+    const PlainJson& model = top["model"];
     if (model.value("type", "BPE") != "BPE") refuse(path_, "the model is no BPE");
-    const Json dropout = model.value("dropout", Json());
+    const PlainJson dropout = model.value("dropout", PlainJson());
     if (!dropout.is_null() && dropout != 0) refuse(path_, "merges have a dropout");
-    for (const Json& token : top.value("added_tokens", Json::array())) {
+    for (const PlainJson& token : top.value("added_tokens", PlainJson::array())) {
       for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
         if (token.value(flag, false)) {
           refuse(path_, "the added token " + token.value("content", "") + " is marked " + flag);
@@ -161,7 +161,7 @@ class JsonReader {
     }
     out_.ignore_merges = model.value("ignore_merges", false);
     std::vector<std::pair<std::string, std::string>> merges;
-    for (const Json& merge : model.value("merges", Json::array())) {
+    for (const PlainJson& merge : model.value("merges", PlainJson::array())) {
       if (merge.is_array()) {
         merges.emplace_back(merge.at(0).get<std::string>(), merge.at(1).get<std::string>());
       } else {
@@ -170,11 +170,11 @@ class JsonReader {
         merges.emplace_back(text.substr(0, space), text.substr(space + 1));
       }
     }
-    const Json pre = top.value("pre_tokenizer", Json());
+    const PlainJson pre = top.value("pre_tokenizer", PlainJson());
     if (pre.is_null()) return read_scored(top, merges);
     read_splitting(pre);
     if (!out_.byte_level) refuse(path_, "the pre-tokenizer is not byte-level");
-    const Json normaliser = top.value("normalizer", Json());
+    const PlainJson normaliser = top.value("normalizer", PlainJson());
     out_.composes = is_nfc(normaliser);
     if (!normaliser.is_null() && !out_.composes) {
       refuse(path_, "there is a normaliser other than NFC");
@@ -184,26 +184,27 @@ class JsonReader {
 
  private:
   // Also as the only part of a sequence.
-  static bool is_nfc(const Json& normaliser) {
+  static bool is_nfc(const PlainJson& normaliser) {
     if (!normaliser.is_object()) return false;
-    const Json parts = normaliser.value("normalizers", Json());
+    const PlainJson parts = normaliser.value("normalizers", PlainJson());
     if (parts.is_array() && parts.size() == 1) return is_nfc(parts[0]);
     return normaliser.value("type", "") == "NFC";
   }
 
   // To drop what does not match is the same as to isolate matches where the pattern matches
   // everything; where it does not, the comparison finds out.
-  static bool cuts_alike(const Json& split) {
+  static bool cuts_alike(const PlainJson& split) {
     const std::string behaviour = split.value("behavior", "");
     return behaviour == "Isolated" || (behaviour == "Removed" && split.value("invert", false));
   }
 
-  void read_splitting(const Json& pre) {
+  void read_splitting(const PlainJson& pre) {
     const std::string type = pre.value("type", "");
     if (type == "Sequence") {
-      for (const Json& part : pre.value("pretokenizers", Json::array())) read_splitting(part);
+      for (const PlainJson& part : pre.value("pretokenizers", PlainJson::array()))
+        read_splitting(part);
     } else if (type == "Split" && cuts_alike(pre) &&
-               pre.value("pattern", Json::object()).contains("Regex")) {
+               pre.value("pattern", PlainJson::object()).contains("Regex")) {
       out_.patterns.push_back(pre["pattern"]["Regex"].get<std::string>());
     } else if (type == "Digits" && pre.value("individual_digits", false)) {
       out_.patterns.emplace_back("\\p{N}");
@@ -216,9 +217,9 @@ class JsonReader {
   }
 
   // SentencePiece's byte pairs as merges: the earlier a merge, the higher its result's score.
-  void read_scored(const Json& top,
+  void read_scored(const PlainJson& top,
                    const std::vector<std::pair<std::string, std::string>>& merges) {
-    const Json normaliser = top.value("normalizer", Json());
+    const PlainJson normaliser = top.value("normalizer", PlainJson());
     out_.dummy_prefix = false;
     const std::string text = normaliser.dump();
     if (text.find("Replace") == std::string::npos) {

@@ -26,8 +26,8 @@ constexpr size_t kBatch = 1 << 20;  // bytes that are encoded together
 constexpr size_t kBatchParts = 1 << 14;
 // Bytes of a document from which on it is cut; one that may be a duplicate stays whole longer.
 constexpr size_t kPart = size_t{2} << 20, kSignedPart = size_t{16} << 20;
-constexpr size_t kLongest = size_t{256} << 20;  // bytes without a place to cut
-constexpr uint64_t kShardDocuments = 1 << 20;   // that a shard holds at most
+constexpr size_t kLongestUncut = size_t{256} << 20;  // bytes without a place to cut
+constexpr uint64_t kShardDocuments = 1 << 20;        // that a shard holds at most
 constexpr const char* kOtherFolder =
     "Name another folder, or remove this one to start from the beginning.";
 
@@ -150,7 +150,7 @@ class DocumentReader {
     if (text_.size() - begin_ <= wanted_ + kBehind) return false;
     const size_t seam = last_seam(tokenizer_, text_, begin_, begin_ + wanted_, wanted_);
     if (seam == begin_) {
-      if (wanted_ >= kLongest) {
+      if (wanted_ >= kLongestUncut) {
         throw Error("document " + std::to_string(read_),
                     "256 MiB of its text have no place where it can be cut",
                     "Read the file by lines.");

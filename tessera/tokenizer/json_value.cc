@@ -5,7 +5,7 @@ namespace {
 
 // The parser's own limit of nesting; it finds out only behind an index of the whole text.
 constexpr size_t kDeepest = 1024;
-constexpr size_t kLarge = size_t{32} << 20;
+constexpr size_t kCheckedAhead = size_t{32} << 20;
 
 // The byte at which brackets lie deeper than the parser allows; npos: nowhere.
 size_t too_deep(std::string_view json) {
@@ -32,7 +32,7 @@ size_t too_deep(std::string_view json) {
 simdjson::dom::element parse_json(simdjson::dom::parser& parser, std::string_view json,
                                   const std::string& where) {
   constexpr const char* kRemedy = "Get the file again, or name another one.";
-  if (json.size() > kLarge) {
+  if (json.size() > kCheckedAhead) {
     if (const size_t at = too_deep(json); at != std::string_view::npos) {
       throw Error(where + ": byte " + std::to_string(at),
                   "is not a tokenizer.json: nested deeper than 1,024 levels", kRemedy);

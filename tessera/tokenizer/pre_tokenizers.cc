@@ -365,9 +365,10 @@ class Metaspace : public PreTokenizer {
   Splitter splitter_;
 };
 
-class Sequence : public PreTokenizer {
+class PreTokenizerSequence : public PreTokenizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
+  explicit PreTokenizerSequence(std::vector<std::unique_ptr<PreTokenizer>> parts)
+      : parts_(std::move(parts)) {}
   void split(PreTokens& tokens) const override {
     for (const auto& part : parts_) part->split(tokens);
   }
@@ -438,7 +439,7 @@ std::unique_ptr<PreTokenizer> metaspace(const MetaspaceOptions& options) {
   return std::make_unique<Metaspace>(options);
 }
 std::unique_ptr<PreTokenizer> sequence(std::vector<std::unique_ptr<PreTokenizer>> parts) {
-  return std::make_unique<Sequence>(std::move(parts));
+  return std::make_unique<PreTokenizerSequence>(std::move(parts));
 }
 
 }  // namespace tessera

@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view kSpace = "\xE2\x96\x81";
 
 // A piece is looked at once for every way to cut it in two.
-constexpr size_t kLongest = 1000;
+constexpr size_t kLongestPiece = 1000;
 
 // U+2581 becomes a space, but the one that the normaliser put in front of a text goes.
 class SentencePieceDecoder : public Decoder {
@@ -53,10 +53,10 @@ class SentencePieceDecoder : public Decoder {
   Options options_;
 };
 
-class Builder {
+class SentencePieceBuilder {
  public:
-  Builder(const std::vector<ScoredPiece>& pieces, SentencePieceOptions options,
-          const std::string& where)
+  SentencePieceBuilder(const std::vector<ScoredPiece>& pieces, SentencePieceOptions options,
+                       const std::string& where)
       : pieces_(pieces), options_(std::move(options)), where_(where) {}
 
   std::shared_ptr<const Tokenizer> build() {
@@ -168,7 +168,7 @@ class Builder {
 
   void add(TokenId id, const ScoredPiece& p) {
     VocabularyTable& vocabulary = *parts_.vocabulary;
-    if (p.text.size() > kLongest) refuse(id, "has more than 1,000 bytes");
+    if (p.text.size() > kLongestPiece) refuse(id, "has more than 1,000 bytes");
     if (!std::isfinite(p.score)) refuse(id, "has a score that is no number");
     if (!vocabulary.set(id, p.text, role_of(p.type))) {
       refuse(id, "is there twice");
@@ -259,7 +259,7 @@ class Builder {
 std::shared_ptr<const Tokenizer> make_sentence_piece(const std::vector<ScoredPiece>& pieces,
                                                      SentencePieceOptions options,
                                                      const std::string& where) {
-  return Builder(pieces, std::move(options), where).build();
+  return SentencePieceBuilder(pieces, std::move(options), where).build();
 }
 
 }  // namespace tessera

@@ -133,7 +133,7 @@ Trainer read_trainer(Message m) {
   return t;
 }
 
-NormaliserSpec read_normaliser(Message m) {
+NormaliserSpec read_normaliser_spec(Message m) {
   NormaliserSpec n;
   while (m.next()) {
     if (m.field() == 2) n.map = m.text();
@@ -155,8 +155,8 @@ std::shared_ptr<const Tokenizer> parse_sentence_piece(std::string_view bytes,
   while (m.next()) {
     if (m.field() == 1) pieces.push_back(read_piece(m.message()));
     if (m.field() == 2) trainer = read_trainer(m.message());
-    if (m.field() == 3) normaliser = read_normaliser(m.message());
-    if (m.field() == 5) denormaliser = read_normaliser(m.message());
+    if (m.field() == 3) normaliser = read_normaliser_spec(m.message());
+    if (m.field() == 5) denormaliser = read_normaliser_spec(m.message());
   }
   if (pieces.empty()) m.fail("holds no pieces");
   auto unsupported = [&](const std::string& what) {

@@ -14,7 +14,7 @@ namespace tessera {
 namespace {
 
 // A chunk's masks stay in the first-level cache.
-constexpr size_t kChunk = 4096;
+constexpr size_t kFirstChunk = 4096;
 
 // Bits of `x` moved to the next byte, the last one of the block before coming in.
 uint64_t after(uint64_t x, uint64_t before) { return x << 1 | before >> 63; }
@@ -71,7 +71,7 @@ void WordScanner::begin(std::string_view text, bool composed) {
 }
 
 size_t WordScanner::next(std::vector<uint32_t>& starts) {
-  for (size_t chunk = kChunk; at_ < text_.size(); chunk *= 2) {
+  for (size_t chunk = kFirstChunk; at_ < text_.size(); chunk *= 2) {
     const size_t end = std::min(at_ + chunk, text_.size());
     const size_t blocks = (end - at_ + 63) / 64;
     stop_ = Stop::no;

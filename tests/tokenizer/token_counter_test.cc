@@ -132,7 +132,7 @@ TEST(TokenCounter, CountsWhatAFullEncodeGivesAfterRandomEdits) {
                            .special_in_text = options.special_in_text};
       TokenCounter counter(tokenizer, options);
       std::string text;
-      for (int step = 0; step < test::rounds(60); ++step) {
+      for (int step = 0; step < test::rounds(36); ++step) {
         const unsigned kind = random() % 8;
         if (kind < 3) {
           const std::string more = long_text(random, random() % 5 == 0 ? 200 : 1);

@@ -172,7 +172,7 @@ std::vector<std::string> joined_by_definition(const Json& json, std::vector<std:
 }
 
 TEST(EncodePiece, OfAnyLengthIsWhatTheMergesDefine) {
-  for (unsigned seed = 0; seed < test::rounds(30U); ++seed) {
+  for (unsigned seed = 0; seed < test::rounds(18U); ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 rng(seed);
     const Json json = with_random_merges(fixtures::byte_level_json(), rng, true, 120);
