@@ -7,7 +7,9 @@
 #include "apps/tessera/verb.h"
 #include "tessera/base/atomic_file.h"
 #include "tessera/base/progress.h"
+#include "tessera/tokenizer/open_tokenizer.h"
 #include "tessera/tokenizer/train/extend.h"
+#include "tessera/tokenizer/train/extend_model.h"
 
 namespace tessera::cli {
 namespace {
@@ -17,19 +19,34 @@ struct ExtendOptions {
   std::string base, mode = "continue", output, field = "text";
   std::vector<std::string> with;
   bool lines = false;
+  double share = 0.5;
   TrainingRequest request;
 };
 
 ExtendedTokenizer make(ExtendOptions& options) {
+  const bool model = open_tokenizer_file(options.base).format == TokenizerFormat::sentence_piece;
+  if (model != options.output.ends_with(".model")) {
+    throw WrongCommand(
+        "-o " + options.output,
+        model ? "the base is a SentencePiece model, and what comes of it is one, too"
+              : "the base is no SentencePiece model, and what comes of it is none either",
+        model ? "Name a .model; `tessera tokenizer convert` writes it as a .json or .gguf then."
+              : "Name a .json; `tessera tokenizer convert` writes it in other formats then.");
+  }
   if (options.mode == "continue") {
     TrainingTexts texts(options.with, {.shape = {.field = options.field, .lines = options.lines},
                                        .progress = options.request.progress});
-    return extend_by_texts(options.base, texts, options.request);
+    return model ? extend_model_by_texts(options.base, texts, options.request)
+                 : extend_by_texts(options.base, texts, options.request);
   }
   if (options.with.size() != 1) {
-    throw WrongCommand("--with", "takes one tokenizer.json in this mode");
+    throw WrongCommand("--with", "takes one vocabulary in this mode");
   }
-  return extend_by_vocabulary(options.base, options.with[0], options.request.vocab_size);
+  const int64_t size = options.request.vocab_size;
+  if (!model) return extend_by_vocabulary(options.base, options.with[0], size);
+  return extend_model_by_model(options.base, options.with[0], size,
+                               options.mode == "script" ? AddedScores::own : AddedScores::behind,
+                               options.share);
 }
 
 int extend(ExtendOptions options) {
@@ -38,7 +55,7 @@ int extend(ExtendOptions options) {
   if (is_terminal(STDERR_FILENO)) options.request.progress = descriptor_sink(STDERR_FILENO);
   AtomicFile file(options.output);
   const ExtendedTokenizer made = make(options);
-  file.write(made.json);
+  file.write(made.file);
   file.commit();
   for (const std::string& note : made.notes) tell("tessera tokenizer extend: " + note);
   if (options.common.json) {
@@ -71,26 +88,36 @@ Verb verb_tokenizer_extend() {
                   "-o mine.json");
             add_json(app, options->common);
             add_threads(app, options->common);
-            app.add_option("base", options->base, "the tokenizer.json to extend")
+            app.add_option("base", options->base,
+                           "the tokenizer.json or SentencePiece .model to extend")
                 ->type_name("BASE")
                 ->required();
             app.add_option("--with", options->with,
-                           "texts to learn from (continue), or a tokenizer.json (append, script)")
+                           "texts to learn from (continue), or a vocabulary of the same format "
+                           "(append, script)")
                 ->type_name("F|DIR|-")
                 ->required();
             app.add_option(
                    "--mode", options->mode,
-                   "continue: goes on merging the base's tokens on texts; append, script: takes "
-                   "over the merges of another vocabulary behind the base's [continue]")
+                   "continue: goes on merging the base's tokens on texts; append: takes over the "
+                   "merges or pieces of another vocabulary behind the base's; script: the same, "
+                   "but pieces of a .model keep their scores, so that old texts are cut otherwise, "
+                   "too [continue]")
                 ->type_name("MODE")
                 ->check(CLI::IsMember({"continue", "append", "script"}));
             app.add_option("--vocab-size", options->request.vocab_size, "tokens in the end")
                 ->type_name("N")
                 ->required()
                 ->check(CLI::Range(int64_t{1}, int64_t{10000000}));
-            app.add_option("-o,--output", options->output, "the tokenizer.json to write")
+            app.add_option("-o,--output", options->output,
+                           "the file to write, of the base's format")
                 ->type_name("FILE")
                 ->required();
+            app.add_option("--share", options->share,
+                           "of a Unigram .model's probability, what append gives to the new "
+                           "pieces: how much of your text is in the new language [0.5]")
+                ->type_name("S")
+                ->check(CLI::Range(0.0001, 0.9999));
             app.add_option("--field", options->field,
                            "the member of .jsonl lines that holds the text [text]")
                 ->type_name("NAME");

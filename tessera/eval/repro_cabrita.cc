@@ -97,8 +97,8 @@ ReproResult repro_cabrita(const ReproRequest& request) {
     std::shared_ptr<const Tokenizer> tokenizer;
     Measured measured = {};
   };
-  Way ways[] = {{"extended, continue", went_on, parse_tokenizer_json(went_on.json, "extended")},
-                {"extended, append", appended, parse_tokenizer_json(appended.json, "appended")}};
+  Way ways[] = {{"extended, continue", went_on, parse_tokenizer_json(went_on.file, "extended")},
+                {"extended, append", appended, parse_tokenizer_json(appended.file, "appended")}};
   bool old_part = true, lossless = true;
   for (Way& way : ways) {
     way.measured = measure(way.name, *way.tokenizer);

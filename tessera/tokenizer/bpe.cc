@@ -85,6 +85,7 @@ class BytePairModel : public Model {
     } else {
       join_windows(piece, out, first, allow_control);
     }
+    spell_bare(piece, out, first, allow_control);
   }
 
   // Of short parts whose symbols are all known: as join_short(), on ids alone.
@@ -126,6 +127,7 @@ class BytePairModel : public Model {
     constexpr double kUsual = 0.1;
     const double rate = sampling.rate.value_or(options_.dropout.value_or(kUsual));
     join_drawn(out, first, allow_control, rate, random);
+    spell_bare(piece, out, first, allow_control);
   }
 
   bool cuts_at_borders() const override { return can_cut_ && !options_.ignore_merges; }
@@ -182,7 +184,7 @@ class BytePairModel : public Model {
       const TokenId id = unit.length == 1 ? single_[static_cast<unsigned char>(part[at])]
                          : unit.code < characters_.size() ? characters_[unit.code]
                                                           : TokenId{-1};
-      if (count == kWindow || !allowed(id, allow_control)) return 0;
+      if (count == kWindow || id >= options_.bare_from || !allowed(id, allow_control)) return 0;
       ids[count++] = id;
       at += unit.length;
     }
@@ -289,6 +291,30 @@ class BytePairModel : public Model {
       ++at;
     }
     return true;
+  }
+
+  // What no merge took of the symbols without a token becomes bytes or unknown.
+  void spell_bare(std::string_view piece, std::vector<ModelToken>& out, size_t first,
+                  bool allow_control) const {
+    const auto begin = out.begin() + static_cast<ptrdiff_t>(first);
+    const auto bare = [this](const ModelToken& t) { return t.id >= options_.bare_from; };
+    if (std::none_of(begin, out.end(), bare)) return;
+    const std::vector<ModelToken> joined(begin, out.end());
+    out.resize(first);
+    for (ModelToken token : joined) {
+      if (bare(token)) {
+        const std::string_view text = piece.substr(token.begin, token.end - token.begin);
+        if (fall_back(text, token.begin, allow_control, out) || !options_.unknown) continue;
+        token.id = *options_.unknown;
+      }
+      const bool fuses = options_.fuse_unknown && token.id == options_.unknown &&
+                         out.size() > first && out.back().id == token.id;
+      if (fuses) {
+        out.back().end = token.end;
+      } else {
+        out.push_back(token);
+      }
+    }
   }
 
   void join_short(std::vector<ModelToken>& out, size_t first, bool allow_control) const {

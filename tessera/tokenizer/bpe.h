@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -40,6 +41,9 @@ struct BpeOptions {
   // (tokenizers), or only when a neighbour changes (sentencepiece).
   bool retries = true;
   PieceTable whole = {};  // tokens that are found first, longest first, and never join
+  // Ids from here on are symbols that have no token and may be parts of merges all the same, as
+  // SentencePiece has it for the characters of its pieces. One that no merge took is unknown.
+  TokenId bare_from = std::numeric_limits<TokenId>::max();
 };
 
 // `pieces`: bytes (reading byte_level) or characters of each token to its id. Of two merges for one

@@ -125,7 +125,10 @@ class SentencePieceBuilder {
         bpe_.byte_fallback = true;
         bpe_.fuse_unknown = true;
         bpe_.retries = false;
-        parts_.model = byte_pair_model(std::move(table_), merges(), control_, std::move(bpe_));
+        {
+          const std::vector<BpeMerge> joins = merges();  // adds to the table
+          parts_.model = byte_pair_model(std::move(table_), joins, control_, std::move(bpe_));
+        }
         break;
       case SentencePieceKind::word:
       case SentencePieceKind::character: {
@@ -218,15 +221,24 @@ class SentencePieceBuilder {
   }
 
   // Every way to cut a piece into two pieces is a pair that joins to it, ranked by its score.
+  // Single characters count as pieces there even where the vocabulary has none for them.
   std::vector<BpeMerge> merges() {
     std::vector<TokenId> order(pieces_.size());
     std::iota(order.begin(), order.end(), 0);
     auto score = [&](TokenId id) { return pieces_[static_cast<size_t>(id)].score; };
     std::stable_sort(order.begin(), order.end(),
                      [&](TokenId a, TokenId b) { return score(a) > score(b); });
-    auto normal = [&](std::string_view text) {
-      const auto id = parts_.vocabulary->find(text);
-      return id && pieces_[static_cast<size_t>(*id)].type == PieceType::normal ? *id : TokenId{-1};
+    bpe_.bare_from = static_cast<TokenId>(pieces_.size());
+    TokenId next_bare = bpe_.bare_from;
+    auto part = [&](std::string_view text) {
+      if (const auto id = parts_.vocabulary->find(text)) {
+        return pieces_[static_cast<size_t>(*id)].type == PieceType::normal ? *id : TokenId{-1};
+      }
+      if (unit_at(text, 0).length != text.size()) return TokenId{-1};
+      const TokenId bare = table_.find(text);
+      if (bare >= 0) return bare;
+      table_.insert(text, next_bare);
+      return next_bare++;
     };
     std::vector<BpeMerge> out;
     uint32_t rank = 0;
@@ -237,7 +249,7 @@ class SentencePieceBuilder {
       for (size_t at = 0; at < p.text.size();) {
         at += unit_at(p.text, at).length;
         if (at >= p.text.size()) break;
-        const TokenId left = normal(p.text.substr(0, at)), right = normal(p.text.substr(at));
+        const TokenId left = part(p.text.substr(0, at)), right = part(p.text.substr(at));
         if (left >= 0 && right >= 0) out.push_back({left, right, order[i], rank});
       }
     }

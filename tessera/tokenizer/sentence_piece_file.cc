@@ -1,99 +1,14 @@
 // The protocol buffer of a SentencePiece `.model` file; fields: docs/formats/sentencepiece.md.
-#include <bit>
-#include <cstring>
+#include "tessera/tokenizer/sentence_piece_file.h"
+
 #include <optional>
 #include <utility>
 
 #include "tessera/base/error.h"
 #include "tessera/base/mapped_file.h"
-#include "tessera/tokenizer/sentence_piece.h"
 
 namespace tessera {
 namespace {
-
-// Walks the fields of one message; every length is checked against what is left.
-class Message {
- public:
-  Message(std::string_view bytes, uint64_t offset, const std::string& where)
-      : bytes_(bytes), offset_(offset), where_(where) {}
-
-  bool next() {
-    if (at_ == bytes_.size()) return false;
-    const uint64_t tag = varint();
-    field_ = tag >> 3;
-    wire_ = tag & 7;
-    begin_ = at_;
-    switch (wire_) {
-      case 0:
-        number_ = varint();
-        break;
-      case 1:
-        take(8);
-        break;
-      case 2: {
-        const uint64_t n = varint();
-        begin_ = at_;
-        take(n);
-        break;
-      }
-      case 5:
-        take(4);
-        break;
-      default:
-        fail("wire type " + std::to_string(wire_) + " is none that this format uses");
-    }
-    return true;
-  }
-  uint64_t field() const { return field_; }
-  uint64_t number() const {
-    want(0, "a number");
-    return number_;
-  }
-  float real() const {
-    want(5, "a float");
-    float value;
-    std::memcpy(&value, bytes_.data() + begin_, 4);
-    return value;
-  }
-  std::string_view text() const {
-    want(2, "bytes");
-    return bytes_.substr(begin_, at_ - begin_);
-  }
-  Message message() const { return {text(), offset_ + begin_, where_}; }
-
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(where_ + ": byte " + std::to_string(offset_ + at_), what,
-                "The file is damaged or no SentencePiece model.");
-  }
-
- private:
-  uint64_t varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ == bytes_.size()) fail("ends inside a number");
-      const auto byte = static_cast<uint8_t>(bytes_[at_++]);
-      value |= static_cast<uint64_t>(byte & 127) << shift;
-      if (byte < 128) return value;
-    }
-    fail("a number has more than ten bytes");
-  }
-  void take(uint64_t n) {
-    if (n > bytes_.size() - at_) {
-      fail("field " + std::to_string(field_) + " has " + std::to_string(n) + " bytes, " +
-           std::to_string(bytes_.size() - at_) + " are left");
-    }
-    at_ += n;
-  }
-  void want(uint64_t wire, const char* what) const {
-    if (wire_ != wire) fail("field " + std::to_string(field_) + " is not " + what);
-  }
-
-  std::string_view bytes_;
-  uint64_t offset_;
-  const std::string& where_;
-  size_t at_ = 0, begin_ = 0;
-  uint64_t field_ = 0, wire_ = 0, number_ = 0;
-};
 
 struct Trainer {
   uint64_t kind = 1;
@@ -106,7 +21,32 @@ struct NormaliserSpec {
   bool dummy_prefix = true, remove_extra = true, escape = true;
 };
 
-ScoredPiece read_piece(Message m) {
+Trainer read_trainer(ProtoMessage m) {
+  Trainer t;
+  while (m.next()) {
+    if (m.field() == 3) t.kind = m.number();
+    if (m.field() == 24) t.space_as_suffix = m.number() != 0;
+    if (m.field() == 44) t.unknown_text = m.text();
+    if (m.field() == 41) t.bos = static_cast<int32_t>(m.number());
+    if (m.field() == 42) t.eos = static_cast<int32_t>(m.number());
+  }
+  return t;
+}
+
+NormaliserSpec read_normaliser_spec(ProtoMessage m) {
+  NormaliserSpec n;
+  while (m.next()) {
+    if (m.field() == 2) n.map = m.text();
+    if (m.field() == 3) n.dummy_prefix = m.number() != 0;
+    if (m.field() == 4) n.remove_extra = m.number() != 0;
+    if (m.field() == 5) n.escape = m.number() != 0;
+  }
+  return n;
+}
+
+}  // namespace
+
+ScoredPiece read_scored_piece(ProtoMessage m) {
   ScoredPiece p;
   while (m.next()) {
     if (m.field() == 1) p.text = m.text();
@@ -121,39 +61,14 @@ ScoredPiece read_piece(Message m) {
   return p;
 }
 
-Trainer read_trainer(Message m) {
-  Trainer t;
-  while (m.next()) {
-    if (m.field() == 3) t.kind = m.number();
-    if (m.field() == 24) t.space_as_suffix = m.number() != 0;
-    if (m.field() == 44) t.unknown_text = m.text();
-    if (m.field() == 41) t.bos = static_cast<int32_t>(m.number());
-    if (m.field() == 42) t.eos = static_cast<int32_t>(m.number());
-  }
-  return t;
-}
-
-NormaliserSpec read_normaliser_spec(Message m) {
-  NormaliserSpec n;
-  while (m.next()) {
-    if (m.field() == 2) n.map = m.text();
-    if (m.field() == 3) n.dummy_prefix = m.number() != 0;
-    if (m.field() == 4) n.remove_extra = m.number() != 0;
-    if (m.field() == 5) n.escape = m.number() != 0;
-  }
-  return n;
-}
-
-}  // namespace
-
 std::shared_ptr<const Tokenizer> parse_sentence_piece(std::string_view bytes,
                                                       const std::string& where) {
   std::vector<ScoredPiece> pieces;
   Trainer trainer;
   NormaliserSpec normaliser, denormaliser;
-  Message m(bytes, 0, where);
+  ProtoMessage m(bytes, 0, where);
   while (m.next()) {
-    if (m.field() == 1) pieces.push_back(read_piece(m.message()));
+    if (m.field() == 1) pieces.push_back(read_scored_piece(m.message()));
     if (m.field() == 2) trainer = read_trainer(m.message());
     if (m.field() == 3) normaliser = read_normaliser_spec(m.message());
     if (m.field() == 5) denormaliser = read_normaliser_spec(m.message());

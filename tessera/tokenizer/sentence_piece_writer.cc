@@ -1,48 +1,20 @@
 #include "tessera/tokenizer/sentence_piece_writer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 
 #include "tessera/tokenizer/charsmap_writer.h"
+#include "tessera/tokenizer/proto_message.h"
 
 namespace tessera {
 namespace {
-
-// One message of a protocol buffer.
-class Fields {
- public:
-  void number(uint64_t field, int64_t value) {
-    varint(field << 3);
-    varint(static_cast<uint64_t>(value));
-  }
-  void real(uint64_t field, float value) {
-    varint(field << 3 | 5);
-    char bytes[sizeof value];
-    std::memcpy(bytes, &value, sizeof value);
-    out_.append(bytes, sizeof bytes);
-  }
-  void text(uint64_t field, std::string_view value) {
-    varint(field << 3 | 2);
-    varint(value.size());
-    out_ += value;
-  }
-  const std::string& bytes() const { return out_; }
-
- private:
-  void varint(uint64_t value) {
-    for (; value >= 128; value >>= 7) out_ += static_cast<char>(value | 128);
-    out_ += static_cast<char>(value);
-  }
-  std::string out_;
-};
 
 std::string_view text_of(const SentencePieceModel& model, int64_t id) {
   return model.pieces[static_cast<size_t>(id)].text;
 }
 
 std::string trainer_bytes(const SentencePieceModel& model) {
-  Fields out;
+  ProtoFields out;
   out.number(3, static_cast<int64_t>(model.kind));
   out.number(4, static_cast<int64_t>(model.pieces.size()));
   out.number(24, model.space_as_suffix ? 1 : 0);
@@ -67,16 +39,16 @@ std::string trainer_bytes(const SentencePieceModel& model) {
 }  // namespace
 
 std::string sentence_piece_bytes(const SentencePieceModel& model) {
-  Fields out;
+  ProtoFields out;
   for (const auto& piece : model.pieces) {
-    Fields fields;
+    ProtoFields fields;
     fields.text(1, piece.text);
     fields.real(2, piece.score);
     fields.number(3, static_cast<int64_t>(piece.type));
     out.text(1, fields.bytes());
   }
   out.text(2, trainer_bytes(model));
-  Fields normaliser;
+  ProtoFields normaliser;
   normaliser.text(1, model.normalisation);
   const std::string& map = sentence_piece_map(model.normalisation);
   if (!map.empty()) normaliser.text(2, map);

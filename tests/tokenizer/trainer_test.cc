@@ -242,7 +242,7 @@ std::string other_prose() {
 
 void expect_extended(const ExtendedTokenizer& made, const std::string& base_json) {
   const auto base = parse_tokenizer_json(base_json, "base");
-  const auto now = parse_tokenizer_json(made.json, "now");
+  const auto now = parse_tokenizer_json(made.file, "now");
   EXPECT_EQ(made.before, base->vocabulary().size());
   EXPECT_EQ(made.after, now->vocabulary().size());
   EXPECT_TRUE(made.unreachable.empty());
@@ -276,7 +276,7 @@ TEST(Extend, OnTheSameTextsIsLongerTraining) {
   const std::string base = folder.write("base.json", train("bpe", {file}, request_of(320)).json);
   TrainingTexts texts({file}, {});
   const ExtendedTokenizer made = extend_by_texts(base, texts, request_of(420));
-  EXPECT_EQ(Json::parse(made.json), Json::parse(train("bpe", {file}, request_of(420)).json));
+  EXPECT_EQ(Json::parse(made.file), Json::parse(train("bpe", {file}, request_of(420)).json));
 }
 
 TEST(Extend, TakesOverTheMergesOfAnotherVocabulary) {
@@ -290,7 +290,7 @@ TEST(Extend, TakesOverTheMergesOfAnotherVocabulary) {
   EXPECT_EQ(made.after, 380);
   // A vocabulary without anything new is left as it is.
   const ExtendedTokenizer same = extend_by_vocabulary(base, base, 380);
-  EXPECT_EQ(Json::parse(same.json), Json::parse(json));
+  EXPECT_EQ(Json::parse(same.file), Json::parse(json));
 }
 
 TEST(Extend, RefusesWhatHasNoMergesOrNoRoom) {

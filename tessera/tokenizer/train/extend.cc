@@ -80,8 +80,8 @@ class BaseFile {
   // The file's text with what was added, read back; which new tokens their own bytes do not give.
   ExtendedTokenizer finish() const {
     ExtendedTokenizer out;
-    out.json = json_.dump(2) + "\n";
-    const auto now = parse_tokenizer_json(out.json, "the extended vocabulary");
+    out.file = json_.dump(2) + "\n";
+    const auto now = parse_tokenizer_json(out.file, "the extended vocabulary");
     out.before = vocabulary().size();
     out.after = now->vocabulary().size();
     for (TokenId id = 0; id < out.after; ++id) {

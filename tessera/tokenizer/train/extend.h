@@ -11,7 +11,7 @@
 namespace tessera {
 
 struct ExtendedTokenizer {
-  std::string json;                      // the whole tokenizer.json
+  std::string file;                      // its bytes
   int64_t before = 0, after = 0;         // tokens
   std::vector<std::string> unreachable;  // new tokens that their own bytes do not give
   std::vector<std::string> notes;
