@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS tessera EXPORT tessera-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-        FILES_MATCHING PATTERN "*.h" PATTERN "torch" EXCLUDE
+        FILES_MATCHING PATTERN "*.h" PATTERN "torch" EXCLUDE REGEX "/tessera/train$" EXCLUDE
         # Bodies that a processor level is compiled from, and what shows a dependency's types.
          REGEX "/kernels/(kernel_bodies|chosen_bodies|lanes_.*)\.h$" EXCLUDE PATTERN "json_value.h" EXCLUDE PATTERN "ordered_json.h" EXCLUDE
          PATTERN "tokenizer_json.h" EXCLUDE PATTERN "tokenizer_text.h" EXCLUDE PATTERN "bindings" EXCLUDE)

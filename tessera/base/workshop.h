@@ -9,6 +9,7 @@ namespace tessera {
 
 class Network;
 struct ModelFiles;
+struct RecallTraining;
 
 // What the workshop offers. Its one exported symbol, `tessera_workshop`, gives this table.
 struct WorkshopTable {
@@ -16,6 +17,8 @@ struct WorkshopTable {
   std::string (*libraries)();  // "libtorch 2.13.0, 2 threads"
   // The network of an opened model, executed by libtorch on `device` ("cpu", "cuda").
   std::unique_ptr<Network> (*load_network)(const ModelFiles& model, const std::string& device);
+  // recall-mini (eval/recall_mini.h), in memory.
+  ModelFiles (*train_recall)(const RecallTraining& training);
 };
 
 // Opens libtessera-workshop.so beside this library. Throws Error with the remedy when it is not

@@ -116,20 +116,20 @@ ReproResult repro_cabrita(const ReproRequest& request) {
        fmt::format("{:.0f} % fewer by continue, {:.0f} % by append; {:.0f} % with a vocabulary of "
                    "its own",
                    fewer(ways[0]), fewer(ways[1]), -percent(own.added, plain.added)),
-       fewer(ways[0]) >= 40});
+       verdict_of(fewer(ways[0]) >= 40)});
   out.claims.push_back(
       {"the base's language changes by less than 3 %",
        "not measured in the paper; +1.5 % by script, -0.4 % by append",
        fmt::format("{:+.1f} % by continue, {:+.1f} % by append", drift(ways[0]), drift(ways[1])),
-       std::abs(drift(ways[0])) < 3 && std::abs(drift(ways[1])) < 3});
+       verdict_of(std::abs(drift(ways[0])) < 3 && std::abs(drift(ways[1])) < 3)});
   out.claims.push_back({"old ids stand for the same bytes, and every line comes back", "by design",
                         old_part && lossless ? "all of them, in both languages" : "not all",
-                        old_part && lossless});
+                        verdict_of(old_part && lossless)});
   out.claims.push_back({"going on from the base's merges leaves no new token that nothing gives",
                         "not in the paper; 368 to 454 of the merged ones never appear",
                         fmt::format("{} by continue, {} by append", went_on.unreachable.size(),
                                     appended.unreachable.size()),
-                        went_on.unreachable.empty()});
+                        verdict_of(went_on.unreachable.empty())});
   return out;
 }
 

@@ -64,12 +64,12 @@ void recount_published(ReproResult& out) {
        fmt::format("{:.1f} % fewer by its own table, {:.1f} % on US Code: 9 to 17 % is "
                    "how many more the others need",
                    fewer(kOurs, kTheirs), fewer(kCode, kCodeTheirs)),
-       fewer(kOurs, kTheirs) >= 9});
+       verdict_of(fewer(kOurs, kTheirs) >= 9)});
   constexpr double kTerms = 4.20, kTermsTheirs = 7.70;
   out.claims.push_back({"up to 83 % fewer tokens for legal terms", "83 %",
                         fmt::format("{:.0f} % fewer by its own table ({:.2f} against {:.2f})",
                                     fewer(kTerms, kTermsTheirs), kTerms, kTermsTheirs),
-                        fewer(kTerms, kTermsTheirs) >= 83});
+                        verdict_of(fewer(kTerms, kTermsTheirs) >= 83)});
 }
 
 void measure_field(const ReproRequest& request, const ReproTexts& field, const ReproTexts& general,
@@ -103,7 +103,7 @@ void measure_field(const ReproRequest& request, const ReproTexts& field, const R
        "8.3 % fewer on average (128k against 200k); expected 37 % fewer, and 41 % more on other "
        "text",
        fmt::format("{:.0f} % fewer, and {:.0f} % more on other text", fewer, more),
-       fewer >= 30 && more > 0});
+       verdict_of(fewer >= 30 && more > 0)});
   // Forced tokens at a size that has room for them.
   add("the field's, 8,192", field_lines, "bpe", 2 * kSize);
   add("with forced tokens, by words", field_lines, "forced:groups=all,pad=on", 2 * kSize);
@@ -115,7 +115,7 @@ void measure_field(const ReproRequest& request, const ReproTexts& field, const R
                         fmt::format("{:+.1f} % tokens for the field where they stand by words, "
                                     "{:+.1f} % anywhere",
                                     cost, anywhere),
-                        std::max(cost, anywhere) < 3});
+                        verdict_of(std::max(cost, anywhere) < 3)});
 }
 
 }  // namespace
@@ -153,8 +153,8 @@ ReproResult repro_domain_tokenizers(const ReproRequest& request) {
        "a bound",
        fmt::format("{:.2f}, {:.2f}, {:.2f} token edits a character edit, {:.2f} without a bound",
                    rates[0], rates[1], rates[2], rates[3]),
-       rates[0] < rates[1] && rates[1] < rates[2] && rates[2] < rates[3] &&
-           rates[1] <= 0.7 * rates[3]});
+       verdict_of(rates[0] < rates[1] && rates[1] < rates[2] && rates[2] < rates[3] &&
+                  rates[1] <= 0.7 * rates[3])});
   return out;
 }
 

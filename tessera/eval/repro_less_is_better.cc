@@ -176,7 +176,7 @@ void find_words(const ReproTexts& texts, const ReproRequest& request, ReproResul
   const double ours = cutters[0].counts.f1();
   out.claims.push_back({"finds words in text without spaces", "F1 0.844 on speech to children",
                         fmt::format("F1 {:.3f}, the best of the others {:.3f}", ours, best),
-                        ours >= 0.7 && ours > best});
+                        verdict_of(ours >= 0.7 && ours > best)});
 }
 
 }  // namespace
@@ -216,13 +216,13 @@ ReproResult repro_less_is_better(const ReproRequest& request) {
       {"fewer tokens than byte pairs in words of the same number",
        "\"fewer of both\"; the reference here 5.14 against 4.60, +12 %",
        fmt::format("{:.2f} against {:.2f}, {:+.0f} %", length[0], words[0], 100 * gain),
-       gain >= 0.08});
+       verdict_of(gain >= 0.08)});
   out.claims.push_back({"byte pairs across spaces need fewer still", "not in the paper; 5.80",
-                        fmt::format("{:.2f}", across[0]), across[0] > length[0]});
+                        fmt::format("{:.2f}", across[0]), verdict_of(across[0] > length[0])});
   out.claims.push_back({"with omega=0.005 a shorter description than byte pairs in words",
                         "613 against 658 kilobits",
                         fmt::format("{:.0f} against {:.0f} kilobits", lib_bits[1], word_bits[0]),
-                        lib_bits[1] < word_bits[0]});
+                        verdict_of(lib_bits[1] < word_bits[0])});
   find_words(texts, request, out);
   return out;
 }

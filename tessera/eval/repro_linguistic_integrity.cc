@@ -63,7 +63,7 @@ void correlate_published(ReproResult& out) {
        fmt::format("the same four rows {:.2f} (p = {:.2f}, n = 4) against {:.2f} (p = {:.2f}); all "
                    "eight {:.2f} (p = {:.2f}) against {:.2f} (p = {:.2f})",
                    v4.r, v4.p, p4.r, p4.p, v8.r, v8.p, p8.r, p8.p),
-       v8.p < 0.05 && v8.r > p8.r});
+       verdict_of(v8.p < 0.05 && v8.r > p8.r)});
 }
 
 // Lines of which half the words at least are words of the language.
@@ -208,7 +208,7 @@ void claim_cuts(const Measured& unigram, const Measured& pairs, const Measured& 
   out.claims.push_back({"Unigram cuts words where their parts meet more often than byte pairs do",
                         "not in the paper; F1 0.53 against 0.44 at 4,000 tokens",
                         fmt::format("F1 {:.2f} against {:.2f}", f1(unigram), f1(pairs)),
-                        f1(unigram) > f1(pairs)});
+                        verdict_of(f1(unigram) > f1(pairs))});
   const bool twice = f1(unigram) >= 2 * null(unigram) && f1(pairs) >= 2 * null(pairs) &&
                      f1(large) >= 2 * null(large);
   out.claims.push_back(
@@ -216,12 +216,12 @@ void claim_cuts(const Measured& unigram, const Measured& pairs, const Measured& 
        "not in the paper; 0.53 over 0.18, 0.44 over 0.19, 0.27 over 0.11",
        fmt::format("{:.2f} over {:.2f}, {:.2f} over {:.2f}, {:.2f} over {:.2f}", f1(unigram),
                    null(unigram), f1(pairs), null(pairs), f1(large), null(large)),
-       twice});
+       verdict_of(twice)});
   if (!english) return;
   out.claims.push_back({"a vocabulary of English finds no more than chance",
                         "not in the paper; 0.26 against 0.28",
                         fmt::format("{:.2f} against {:.2f}", f1(*english), null(*english)),
-                        f1(*english) <= null(*english) && f1(*english) < f1(pairs)});
+                        verdict_of(f1(*english) <= null(*english) && f1(*english) < f1(pairs))});
 }
 
 }  // namespace
@@ -261,12 +261,12 @@ ReproResult repro_linguistic_integrity(const ReproRequest& request) {
                         "not in the paper; about 0",
                         fmt::format("{:.1f} % of the tokens are valid, {:+.1f} over the null",
                                     valid_tokens(characters.loose), gain),
-                        std::abs(gain) < 1});
+                        verdict_of(std::abs(gain) < 1)});
   out.claims.push_back(
       {"Unigram has more types that are words or affixes than byte pairs of the same size",
        "not in the paper; 55.0 against 48.2 % at 4,000 tokens",
        fmt::format("{:.1f} against {:.1f} %", valid_types(unigram.loose), valid_types(pairs.loose)),
-       valid_types(unigram.loose) > valid_types(pairs.loose)});
+       verdict_of(valid_types(unigram.loose) > valid_types(pairs.loose))});
   if (english) {
     out.claims.push_back(
         {"by tokens, short English pieces look more Turkish than a large vocabulary of Turkish; by "
@@ -275,8 +275,8 @@ ReproResult repro_linguistic_integrity(const ReproRequest& request) {
          fmt::format("tokens {:.1f} against {:.1f} %, types {:.1f} against {:.1f} %",
                      valid_tokens(english->loose), valid_tokens(large.loose),
                      valid_types(english->loose), valid_types(large.loose)),
-         valid_tokens(english->loose) > valid_tokens(large.loose) &&
-             valid_types(english->loose) < valid_types(large.loose)});
+         verdict_of(valid_tokens(english->loose) > valid_tokens(large.loose) &&
+                    valid_types(english->loose) < valid_types(large.loose))});
   }
   if (bench.has_gold()) claim_cuts(unigram, pairs, large, english, out);
   if (language.roots() > 0) {
@@ -302,7 +302,7 @@ ReproResult repro_linguistic_integrity(const ReproRequest& request) {
          "not in the paper; above 90 % of the types made of letters",
          fmt::format("{:.1f} % of the types, tokens {:+.1f} over the null; shuffled {:+.1f}",
                      words(ideal.strict), over(ideal.strict), over(mixed.strict)),
-         words(ideal.strict) > 90 && over(mixed.strict) < over(ideal.strict) / 4});
+         verdict_of(words(ideal.strict) > 90 && over(mixed.strict) < over(ideal.strict) / 4)});
   }
   return out;
 }

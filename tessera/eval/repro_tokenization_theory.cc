@@ -139,22 +139,23 @@ void claim_source(const SourceResult& r, ReproResult& out) {
        "%, LZW 13 %, blocks 10 %; letters 38.5 % above",
        fmt::format("byte pairs {:.1f} %, LZW {:.1f} %, blocks {:.1f} %; letters {:.1f} % above",
                    over(bpe), over(lzw), over(block), over(r.letters)),
-       over(bpe) <= 6 && over(lzw) <= 13 && over(block) <= 10 && over(r.letters) > 38});
+       verdict_of(over(bpe) <= 6 && over(lzw) <= 13 && over(block) <= 10 && over(r.letters) > 38)});
   const double sequential = at("byte pairs in sequence", 512);
-  out.claims.push_back(
-      {"sequential BPE is within about twice the entropy rate", "(2 + e) times the entropy rate",
-       fmt::format("{:.2f} times at 512 tokens", sequential / r.rate), sequential <= 2 * r.rate});
+  out.claims.push_back({"sequential BPE is within about twice the entropy rate",
+                        "(2 + e) times the entropy rate",
+                        fmt::format("{:.2f} times at 512 tokens", sequential / r.rate),
+                        verdict_of(sequential <= 2 * r.rate)});
   out.claims.push_back({"LZW and blocks come nearer from 32 to 512 tokens",
                         "gap about 1 / log of the size",
                         fmt::format("LZW {:.4f} to {:.4f}, blocks {:.4f} to {:.4f}", at("LZW", 32),
                                     lzw, at("blocks", 32), block),
-                        at("LZW", 32) > lzw && at("blocks", 32) > block});
+                        verdict_of(at("LZW", 32) > lzw && at("blocks", 32) > block)});
   const double greedy = at("byte pairs, longest match", 512);
   out.claims.push_back(
       {"the way to encode matters as much as the dictionary: merges in order against longest match",
        "there are dictionaries that one way serves and another one does not; expected 0.5202 "
        "against 0.5446",
-       fmt::format("{:.4f} against {:.4f}", bpe, greedy), greedy - bpe >= 0.015});
+       fmt::format("{:.4f} against {:.4f}", bpe, greedy), verdict_of(greedy - bpe >= 0.015)});
 }
 
 // Strings of the same lengths as `like`: parts of the lines, or random characters of them.
@@ -236,7 +237,7 @@ void measure_texts(const ReproTexts& texts, Bench& bench) {
        "not in the paper; 2.07 at 1,000, 1.62 at 4,000, triples 1.89",
        fmt::format("{:.2f} at 1,000, {:.2f} at 4,000, triples {:.2f}", pairs[1000], pairs[4000],
                    grams[3]),
-       falls && pairs[1000] > grams[3] && pairs[4000] < grams[3]});
+       verdict_of(falls && pairs[1000] > grams[3] && pairs[4000] < grams[3])});
   bench.out.claims.push_back(
       {"it is the choice of the tokens that counts, not their lengths (4,000 tokens)",
        "not in the paper; 1.62 against 2.45 for random parts; random characters 3.12, single ones "
@@ -244,7 +245,7 @@ void measure_texts(const ReproTexts& texts, Bench& bench) {
        fmt::format("{:.2f} against {:.2f} for random parts; random characters {:.2f}, single ones "
                    "{:.2f}",
                    pairs[4000], substrings, random, grams[1]),
-       substrings - pairs[4000] >= 0.5 && std::abs(random - grams[1]) <= 0.2});
+       verdict_of(substrings - pairs[4000] >= 0.5 && std::abs(random - grams[1]) <= 0.2)});
 }
 
 }  // namespace
@@ -266,7 +267,7 @@ ReproResult repro_tokenization_theory(const ReproRequest& request) {
   }
   out.claims.push_back({"no tokenizer, way to encode or size is below the entropy rate",
                         "by definition; more than 0.004 would be a fault of the measure",
-                        fmt::format("at most {:.4f} below", below), below <= 0.004});
+                        fmt::format("at most {:.4f} below", below), verdict_of(below <= 0.004)});
   measure_texts(texts, bench);
   return out;
 }

@@ -167,15 +167,17 @@ Retyped export_folder(const ModelFiles& model, const std::function<std::string()
     return std::ranges::any_of(
         parameters, [&](const WrittenParameter& w) { return w.is_bias && w.place.part == part; });
   };
-  const std::string tokenizer = tokenizer_json();
+  const std::string tokenizer = tokenizer_json ? tokenizer_json() : "";
   const fs::path staged = bare + ".unchecked";
   Retyped out;
   try {
     fs::create_directory(staged);
     write_file((staged / "config.json").string(),
                text_of(config_of(model, c, type, has_bias(Part::query))));
-    write_file((staged / "tokenizer_config.json").string(), text_of(tokenizer_config_of(model)));
-    write_file((staged / "tokenizer.json").string(), MappedFile(tokenizer).text());
+    if (!tokenizer.empty()) {
+      write_file((staged / "tokenizer_config.json").string(), text_of(tokenizer_config_of(model)));
+      write_file((staged / "tokenizer.json").string(), MappedFile(tokenizer).text());
+    }
     write_weights(model, parameters, staged / "model.safetensors", options, out);
     const ModelFiles fresh = open_model(staged.string());
     const std::string lost = differing_field(model.description, fresh.description);

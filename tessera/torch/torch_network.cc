@@ -190,11 +190,13 @@ at::Tensor TorchNetwork::rotate(const Op& op, const at::Tensor& x, const at::Ten
 }
 
 at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Tensor& k,
-                                const at::Tensor& v, const at::Tensor& positions, TorchPast* past) {
+                                const at::Tensor& v, const at::Tensor& positions, TorchPast* past,
+                                int64_t sequences) {
   const ModelDescription& d = description_;
   const LayerDescription& l = d.layer[static_cast<size_t>(op.place.layer)];
-  const int64_t n = q.size(0), w = d.head_width, group = d.heads / d.kv_heads;
-  at::Tensor keys = k.view({n, d.kv_heads, w}), values = v.view({n, d.kv_heads, w});
+  const int64_t rows = q.size(0), n = rows / sequences, w = d.head_width,
+                group = d.heads / d.kv_heads;
+  at::Tensor keys = k.view({rows, d.kv_heads, w}), values = v.view({rows, d.kv_heads, w});
   int64_t before = 0;
   if (past) {
     auto& held_keys = past->keys_[static_cast<size_t>(op.place.layer)];
@@ -210,7 +212,7 @@ at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Ten
       return attend_selected(op, q, keys, values, positions, past);
   }
   double scale = d.attention_scale != 0 ? d.attention_scale : 1 / std::sqrt(static_cast<double>(w));
-  at::Tensor queries = q.view({n, d.heads, w});
+  at::Tensor queries = q.view({rows, d.heads, w});
   if (d.position == PositionKind::rope && l.rotary) {
     const RopeTable table(l.rope_theta, d.rotary_width,
                           l.rope_scaled ? d.rope_scaling : RopeScaling{}, d.context);
@@ -220,29 +222,36 @@ at::Tensor TorchNetwork::attend(const Op& op, const at::Tensor& q, const at::Ten
                         2);
     }
   }
-  const at::Tensor wide_keys = keys.repeat_interleave(group, 1),
-                   wide_values = values.repeat_interleave(group, 1);
-  at::Tensor scores =
-      at::einsum("ihd,jhd->hij", {queries, wide_keys}) * scale;  // [heads, n, entries]
+  const int64_t entries = keys.size(0) / sequences;
+  // [sequences, heads, n or entries, w]; a KV head stands before all of its query heads.
+  const auto by_head = [&](const at::Tensor& t, int64_t count) {
+    const at::Tensor each = t.view({sequences, count, -1, w}).transpose(1, 2);
+    return each.size(1) == d.heads ? each : each.repeat_interleave(group, 1);
+  };
+  at::Tensor scores = at::matmul(by_head(queries, n), by_head(keys, entries).transpose(2, 3)) *
+                      scale;  // [sequences, heads, n, entries]
   if (d.attention_softcap != 0)
     scores = d.attention_softcap * at::tanh(scores / d.attention_softcap);
   const at::Tensor i =
       at::arange(before, before + n, at::TensorOptions(at::kLong).device(device_)).unsqueeze(1);
   const at::Tensor j =
-      at::arange(keys.size(0), at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
+      at::arange(entries, at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
   if (d.position == PositionKind::alibi) {
     std::vector<double> slopes;
     for (int64_t h = 0; h < d.heads; ++h) slopes.push_back(alibi_slope(h, d.heads) * d.alibi_scale);
-    const at::Tensor m = at::tensor(slopes, at::kFloat).to(device_).view({d.heads, 1, 1});
-    scores = scores + m * (j - positions.unsqueeze(1)).to(at::kFloat).unsqueeze(0);
+    const at::Tensor m = at::tensor(slopes, at::kFloat).to(device_).view({1, d.heads, 1, 1});
+    const at::Tensor from = positions.view({sequences, 1, n, 1});
+    scores = scores + m * (j - from).to(at::kFloat);
   }
   at::Tensor hidden;
   if (d.decoder) hidden = j > i;
   if (l.window > 0) hidden = at::logical_or(hidden, j <= i - l.window);
-  if (hidden.defined())
-    scores = scores.masked_fill(hidden.unsqueeze(0), -std::numeric_limits<float>::infinity());
-  const at::Tensor p = at::softmax(scores, -1);
-  return at::einsum("hij,jhd->ihd", {p, wide_values}).reshape({n, d.heads * w});
+  if (hidden.defined()) {
+    scores = scores.masked_fill(hidden, -std::numeric_limits<float>::infinity());
+  }
+  return at::matmul(at::softmax(scores, -1), by_head(values, entries))
+      .transpose(1, 2)
+      .reshape({rows, d.heads * w});
 }
 
 // Any policy, query by query: slow, and the reference for faster ways.
@@ -314,7 +323,7 @@ at::Tensor TorchNetwork::mixture(const Op& op, const at::Tensor& x) {
 }
 
 at::Tensor TorchNetwork::compute(const Op& op, const std::vector<at::Tensor>& in,
-                                 const at::Tensor& positions, TorchPast* past) {
+                                 const at::Tensor& positions, TorchPast* past, int64_t sequences) {
   const at::Tensor& x = in[0];
   switch (op.kind) {
     case OpKind::linear:
@@ -328,7 +337,7 @@ at::Tensor TorchNetwork::compute(const Op& op, const std::vector<at::Tensor>& in
     case OpKind::rotate:
       return rotate(op, x, positions);
     case OpKind::attend:
-      return attend(op, in[0], in[1], in[2], positions, past);
+      return attend(op, in[0], in[1], in[2], positions, past, sequences);
     case OpKind::activate:
       return activation(op.activation, x);
     case OpKind::gate:
@@ -355,13 +364,16 @@ at::Tensor TorchNetwork::compute(const Op& op, const std::vector<at::Tensor>& in
 }
 
 TorchNetwork::Output TorchNetwork::run(const at::Tensor& vectors, const at::Tensor& positions,
-                                       TorchPast* past) {
+                                       TorchPast* past, int64_t sequences) {
+  if (sequences < 1 || vectors.size(0) % sequences != 0 || (past && sequences > 1)) {
+    throw Error("libtorch", "rows that are no texts of equal length, or several texts of one past");
+  }
   std::vector<at::Tensor> values(graph_.width.size());
   for (const Op& op : graph_.ops) {
     std::vector<at::Tensor> in;
     for (ValueId v : op.inputs) in.push_back(values[static_cast<size_t>(v)]);
     values[static_cast<size_t>(op.output)] =
-        op.kind == OpKind::input ? vectors : compute(op, in, positions, past);
+        op.kind == OpKind::input ? vectors : compute(op, in, positions, past, sequences);
   }
   if (past) past->length_ += vectors.size(0);
   return {values[static_cast<size_t>(graph_.hidden)],

@@ -36,8 +36,11 @@ class TorchNetwork final : public Network {
     at::Tensor hidden;  // [n, d], after the final norm
     at::Tensor logits;  // [n, vocabulary]; undefined when there is no head
   };
+  // With `sequences` > 1 the rows are so many texts of equal length, one behind the other, none of
+  // which sees another; they have no past.
   //   vectors [n, embedding_width]   positions [n]   past may be null (then nothing precedes)
-  Output run(const at::Tensor& vectors, const at::Tensor& positions, TorchPast* past);
+  Output run(const at::Tensor& vectors, const at::Tensor& positions, TorchPast* past,
+             int64_t sequences = 1);
 
   // Every parameter by its Hugging Face name ("model.norm.weight"), as leaves for an optimiser.
   // Parts of a fused tensor share a module: all but the first bear "#" and the number of their
@@ -49,11 +52,11 @@ class TorchNetwork final : public Network {
   at::Tensor bias(const Place& place);
   void load(const Place& place);
   at::Tensor compute(const Op& op, const std::vector<at::Tensor>& in, const at::Tensor& positions,
-                     TorchPast* past);
+                     TorchPast* past, int64_t sequences);
   at::Tensor norm(const Op& op, const at::Tensor& x, int64_t width);
   at::Tensor rotate(const Op& op, const at::Tensor& x, const at::Tensor& positions);
   at::Tensor attend(const Op& op, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                    const at::Tensor& positions, TorchPast* past);
+                    const at::Tensor& positions, TorchPast* past, int64_t sequences);
   at::Tensor attend_selected(const Op& op, const at::Tensor& q, const at::Tensor& keys,
                              const at::Tensor& values, const at::Tensor& positions,
                              TorchPast* past);

@@ -48,6 +48,13 @@ TEST(Eval, RefusesWhatCannotBeMeasured) {
   expect_refused(spawn({"run", "--context", "long-heads:budget=100", "hi"}), 2, "multiple");
 }
 
+TEST(Repro, SaysWhatItIsGivenTooMuchOrTooLittleOf) {
+  expect_refused(spawn({"repro", "token-selct"}), 2, "Did you mean token-select?");
+  expect_refused(spawn({"repro", "less-is-better"}), 2, "Name some");
+  expect_refused(spawn({"repro", "long-heads", "text"}), 2, "makes its own");
+  expect_refused(spawn({"repro", "long-heads", "-n", "0"}), 2, "0");
+}
+
 TEST(Eval, StretchedPositionsOpenALongerWindow) {
   expect_refused(spawn({"run", "--rope-scaling", "yran", "hi"}), 2, "Did you mean yarn?");
   NEEDS_MODEL("smollm2");

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tessera/base/error.h"
 #include "tests/network/tiny_model.h"
 #include "tests/network/variants.h"
 
@@ -42,6 +43,30 @@ TEST(TorchNetwork, ServesThePoliciesOfTheEngine) {
   const auto want = run_pieces(*engine, ids, {30}, "streaming:sinks=2,local=11");
   const auto got = run_pieces(torch, ids, {30}, "streaming:sinks=2,local=11");
   for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-3) << i;
+}
+
+// Texts that are run together are what each is alone, for every kind of attention.
+TEST(TorchNetwork, SequencesSideBySideDoNotSeeEachOther) {
+  for (const test::Variant& v : test::variants()) {
+    SCOPED_TRACE(v.name);
+    const ModelDescription d = test::described(v);
+    if (!d.decoder) continue;
+    TorchNetwork torch(tiny_model(d, 36));
+    c10::NoGradGuard no_gradients;
+    const int64_t sequences = 3, n = 11;
+    const auto ids = random_ids(7, sequences * n, d.vocabulary);
+    at::Tensor all = at::empty({sequences * n}, at::kLong);
+    for (int64_t i = 0; i < all.size(0); ++i) all[i] = ids[static_cast<size_t>(i)];
+    const at::Tensor positions = at::arange(n).repeat({sequences});
+    const at::Tensor together = torch.run(torch.embed(all), positions, nullptr, sequences).logits;
+    for (int64_t s = 0; s < sequences; ++s) {
+      const at::Tensor alone =
+          torch.run(torch.embed(all.narrow(0, s * n, n)), at::arange(n), nullptr).logits;
+      EXPECT_LT((together.narrow(0, s * n, n) - alone).abs().max().item<float>(), 1e-4) << s;
+    }
+  }
+  TorchNetwork torch(tiny_model(tiny_description(), 36));
+  EXPECT_THROW(torch.run(at::zeros({10, 64}), at::arange(10), nullptr, 3), Error);
 }
 
 // The gradient of output i with respect to input j is exactly zero where the mask hides j from i.

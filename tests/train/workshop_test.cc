@@ -15,6 +15,7 @@ TEST(Workshop, CanBeOpened) {
   EXPECT_EQ(table.version, version());
   EXPECT_EQ(table.libraries().find("libtorch "), 0u);
   EXPECT_NE(table.load_network, nullptr);
+  EXPECT_NE(table.train_recall, nullptr);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "tessera/base/version.h"
 #include "tessera/torch/torch_network.h"
+#include "tessera/train/recall_training.h"
 
 namespace tessera {
 namespace {
@@ -24,6 +25,7 @@ std::unique_ptr<Network> load(const ModelFiles& model, const std::string& device
 
 extern "C" const tessera::WorkshopTable* tessera_workshop() {
   static const std::string version(tessera::version());
-  static const tessera::WorkshopTable table = {version.c_str(), tessera::libraries, tessera::load};
+  static const tessera::WorkshopTable table = {version.c_str(), tessera::libraries, tessera::load,
+                                               tessera::train_recall};
   return &table;
 }

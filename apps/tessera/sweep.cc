@@ -1,9 +1,10 @@
-#include "apps/tessera/eval_needle.h"
+#include "apps/tessera/sweep.h"
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -23,7 +24,6 @@
 #include "tessera/base/hash.h"
 #include "tessera/base/progress.h"
 #include "tessera/decode/generate.h"
-#include "tessera/eval/ruler.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
 
@@ -36,6 +36,18 @@ namespace fs = std::filesystem;
 // Sentences of the haystack for whoever brings none.
 constexpr int64_t kMadeUp = 4000;
 
+struct SweepOptions {
+  CommonOptions common;
+  std::vector<std::string> contexts = {"full"};
+  std::vector<int64_t> budgets;  // one policy of each, for those that have the key
+  std::vector<int64_t> lengths = {1024, 2048, 4096};
+  std::vector<double> depths = {10, 30, 50, 70, 90};  // percent
+  int64_t repeats = 2;                                // items a length and depth
+  int64_t max_tokens = 0;                             // 0: what the task's answers take
+  double threshold = 75;                              // percent that an effective length reaches
+  std::string make, items, folder;
+};
+
 struct Item {
   std::string task;
   int64_t length = 0;  // tokens of the prompt at most
@@ -43,24 +55,8 @@ struct Item {
   NeedleItem needle;
 };
 
-std::string name_of(NeedleUnit unit) {
-  return unit == NeedleUnit::digits5 ? "digits5" : unit == NeedleUnit::hex8 ? "hex8" : "digits7";
-}
-
-NeedleUnit unit_of(const std::string& name) {
-  return name == "digits5" ? NeedleUnit::digits5
-         : name == "hex8"  ? NeedleUnit::hex8
-                           : NeedleUnit::digits7;
-}
-
-ThreadDirection direction_of(const std::string& name) {
-  return name == "forward"    ? ThreadDirection::forward
-         : name == "backward" ? ThreadDirection::backward
-                              : ThreadDirection::random;
-}
-
 // --context as given, once for each --budget where the policy has that key and no value for it.
-std::vector<std::string> policies_of(const NeedleSweep& o) {
+std::vector<std::string> policies_of(const SweepOptions& o) {
   std::vector<std::string> out;
   for (const std::string& text : o.contexts) {
     check_spec<ContextPolicy>("--context", text);
@@ -128,14 +124,9 @@ std::vector<Item> read_items(const std::string& path) {
 
 class Sweep {
  public:
-  explicit Sweep(const NeedleSweep& o) : o_(o), policies_(policies_of(o)) {
-    o_.needle.unit = o_.threads.unit = unit_of(o.unit);
-    o_.threads.seed = o.needle.seed;
-    o_.threads.direction = direction_of(o.direction);
-    o_.threads.clustered = o.placement == "clustered";
-    o_.chain.seed = o.needle.seed;
-    if (o.kind == SweepKind::ruler && o.ruler.empty()) o_.ruler = ruler_tasks();
-    if (o.kind == SweepKind::ruler || o.kind == SweepKind::chain) o_.depths = {0};
+  Sweep(const SweepOptions& o, SweepTask& task)
+      : o_(o), task_(task), policies_(policies_of(o)), many_(!task.parts().empty()) {
+    if (!task.at_depths()) o_.depths = {0};
     check();
     session_ = open_session(o.common, "full");
     chat_.emplace(session_, std::vector<std::string>{}, false);
@@ -149,7 +140,7 @@ class Sweep {
         text += json_of(item).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
       }
       write_file(o_.make, text);
-      tell(fmt::format("tessera eval {}: {} items in {}", o_.task, items.size(), o_.make));
+      tell(fmt::format("tessera eval {}: {} items in {}", task_.name, items.size(), o_.make));
       return kDone;
     }
     open_folder();
@@ -166,11 +157,7 @@ class Sweep {
                            "Give numbers from 0 to 100.");
       }
     }
-    if (o_.threads.steps > 1 && (o_.threads.marked || o_.threads.clustered)) {
-      throw WrongCommand(o_.threads.marked ? "--marked" : "--placement clustered",
-                         fmt::format("is for single pairs, not for {} steps", o_.threads.steps),
-                         "Give --steps 1.");
-    }
+    task_.check();
     if (!o_.make.empty() && !o_.items.empty()) {
       throw WrongCommand("--make", "makes items, --items reads them", "Give one of the two.");
     }
@@ -182,64 +169,20 @@ class Sweep {
     return chat_->prompt().ids;
   }
 
-  // What surrounds the needles, and its name.
-  std::vector<std::string> haystack() {
-    if (o_.kind == SweepKind::threads) {
-      haystack_name_ = fmt::format("pairs, {} steps, {}", o_.threads.steps, o_.direction);
-      if (o_.threads.list()) {
-        haystack_name_ += fmt::format(", {} {}, {}", o_.threads.count,
-                                      o_.threads.marked ? "marked" : "threads", o_.placement);
-      }
-      return {};
-    }
-    if (o_.kind == SweepKind::chain) {
-      haystack_name_ = fmt::format("keys, chains of {}", o_.chain.keys);
-      return {};
-    }
-    if (o_.haystack.empty()) {
-      haystack_name_ = "made up";
-      return made_up_sentences(o_.needle.seed, kMadeUp);
-    }
-    const std::string text = read_text(o_.haystack);
-    auto sentences = sentences_of(text);
-    haystack_name_ = hash_text(hash_of(text));
-    if (sentences.empty()) throw Error(o_.haystack, "has no sentence", "Give a text with some.");
-    return sentences;
-  }
-
   std::vector<Item> make_items() {
-    const std::vector<std::string> sentences = haystack();
+    haystack_ = task_.prepare();
     const auto length = [&](const std::string& prompt) {
       return static_cast<int64_t>(ids_of(prompt).size());
     };
-    RulerOptions ruler{"", o_.needle.seed, sentences};
-    const std::vector<std::string> tasks =
-        o_.kind == SweepKind::ruler ? o_.ruler : std::vector<std::string>{o_.task};
     std::vector<Item> out;
-    for (const std::string& task : tasks) {
+    for (const std::string& part : many_ ? task_.parts() : std::vector{task_.name}) {
       for (const int64_t room : o_.lengths) {
         for (size_t d = 0; d < o_.depths.size(); ++d) {
           for (int64_t i = 0; i < o_.repeats; ++i) {
             const int64_t index = static_cast<int64_t>(d) * o_.repeats + i;
             const auto number = static_cast<uint64_t>(room * 100'000 + index);
-            const double depth = o_.depths[d] / 100;
-            NeedleItem needle;
-            switch (o_.kind) {
-              case SweepKind::needle:
-                needle = make_needle(o_.needle, sentences, depth, number, room, length);
-                break;
-              case SweepKind::threads:
-                needle = make_thread(o_.threads, depth, number, room, length);
-                break;
-              case SweepKind::chain:
-                needle = make_chain(o_.chain, number, room, length);
-                break;
-              case SweepKind::ruler:
-                ruler.task = task;
-                needle = make_ruler(ruler, number, room, length);
-                break;
-            }
-            out.push_back({task, room, index, std::move(needle)});
+            out.push_back(
+                {part, room, index, task_.make(part, o_.depths[d] / 100, number, room, length)});
           }
         }
       }
@@ -247,22 +190,11 @@ class Sweep {
     return out;
   }
 
-  // Tokens that an answer may take, if --max-tokens does not say.
-  int64_t answer_tokens(const Item& item) const {
-    if (o_.max_tokens > 0) return o_.max_tokens;
-    if (o_.kind == SweepKind::ruler) return ruler_answer_tokens(item.task);
-    if (o_.kind == SweepKind::chain) return 24 + 12 * o_.chain.keys;
-    // A value in a list takes its own tokens, quotes and a comma.
-    return 24 + (o_.threads.list() ? 16 * o_.threads.count : 0);
-  }
-
   std::string manifest() const {
-    Json j = {{"task", o_.task},
-              {"tasks", o_.ruler},
-              {"seed", o_.needle.seed},
-              {"unit", name_of(o_.needle.unit)},
-              {"others", o_.needle.others},
-              {"haystack", o_.items.empty() ? haystack_name_ : "items: " + o_.items},
+    Json j = {{"task", task_.name},
+              {"seed", task_.seed},
+              {"settings", task_.settings()},
+              {"haystack", o_.items.empty() ? haystack_ : "items: " + o_.items},
               {"depths", o_.depths},
               {"repeats", o_.repeats},
               {"max_tokens", o_.max_tokens},
@@ -290,7 +222,7 @@ class Sweep {
         const Json j = Json::parse(line, nullptr, false);
         if (j.is_discarded() || !j.contains("policy")) continue;  // cut off by a stop
         done_.insert(
-            key_of(j.value("task", o_.task), j.at("policy"), j.at("length"), j.at("index")));
+            key_of(j.value("task", task_.name), j.at("policy"), j.at("length"), j.at("index")));
         results_.push_back(j);
         whole += line + "\n";
       }
@@ -308,7 +240,7 @@ class Sweep {
   void answer_all(const std::vector<Item>& items) {
     interrupted();  // installs the handler
     ProgressOptions shown;
-    shown.label = o_.task;
+    shown.label = task_.name;
     shown.unit = "answers";
     shown.total = static_cast<int64_t>(items.size() * policies_.size());
     if (is_terminal(STDERR_FILENO)) shown.sink = descriptor_sink(STDERR_FILENO);
@@ -332,7 +264,7 @@ class Sweep {
       if (interrupted()) stop.request_stop();
     };
     GenerateOptions options;
-    options.max_tokens = answer_tokens(item);
+    options.max_tokens = o_.max_tokens > 0 ? o_.max_tokens : task_.answer_tokens(item.task);
     options.context = make_guest<ContextPolicy>(policy)->serves_any_length() ? -1 : 0;
     for (const int64_t id : session_.files.generation.stop_ids) {
       options.stop_ids.push_back(static_cast<TokenId>(id));
@@ -360,26 +292,11 @@ class Sweep {
               {"depth", item.needle.depth},
               {"answer", item.needle.answer},
               {"output", g.best.text},
-              {"right", holds_answer(g.best.text, item.needle.answer)},
+              {"right", false},
               {"prompt_tokens", g.prompt_tokens},
               {"prompt_bytes", item.needle.prompt().size()},
               {"seconds", std::chrono::duration<double>(Clock::now() - start).count()}};
-    if (o_.kind == SweepKind::ruler) {
-      const ContainedScore s = score_contained(g.best.text, item.needle.answers);
-      j["right"] = s.share == 1;
-      j["share"] = s.share;
-      j["exact"] = s.exact;
-    } else if (o_.kind == SweepKind::chain) {
-      j["share"] = score_chain(g.best.text, item.needle.text,
-                               static_cast<int64_t>(item.needle.answers.size()));
-      j["right"] = j["share"].get<double>() == 1;
-    } else if (!item.needle.answers.empty()) {
-      const ListScore s = score_list(g.best.text, item.needle.answers, !o_.threads.marked);
-      j["right"] = s.share == 1;
-      j["share"] = s.share;
-      j["precision"] = s.precision;
-      j["parsed"] = s.parsed;
-    }
+    j.update(task_.score(item.needle, g.best.text));
     j["context"] = context_report(policy, g.past->counters());
     results_.push_back(j);
     if (file_.is_open()) {
@@ -390,12 +307,11 @@ class Sweep {
 
   void report() const {
     SweepReport r;
-    r.name = o_.task;
+    r.name = task_.name;
     r.policies = policies_;
     r.results = results_;
-    r.placed = o_.kind == SweepKind::needle ||
-               (o_.kind == SweepKind::threads && o_.threads.steps == 1 && !o_.threads.list());
-    r.many_tasks = o_.kind == SweepKind::ruler;
+    r.placed = task_.placed();
+    r.many_tasks = many_;
     r.threshold = o_.threshold / 100;
     r.window = session_.model->network().trained_context();
     r.json = o_.common.json;
@@ -405,11 +321,13 @@ class Sweep {
     }
   }
 
-  NeedleSweep o_;
+  SweepOptions o_;
+  SweepTask& task_;
   std::vector<std::string> policies_;
+  bool many_ = false;
   Session session_;
   std::optional<Conversation> chat_;
-  std::string haystack_name_, results_path_;
+  std::string haystack_, results_path_;
   std::ofstream file_;
   std::set<std::string> done_;
   std::vector<Json> results_;
@@ -418,15 +336,47 @@ class Sweep {
 
 }  // namespace
 
-Verb needle_verb(const std::string& task, const std::string& summary, const std::string& example,
-                 const NeedleOptions& standard, SweepKind kind) {
+Json SweepTask::score(const NeedleItem& item, const std::string& output) const {
+  return {{"right", holds_answer(output, item.answer)}};
+}
+
+std::string unit_name(NeedleUnit unit) {
+  return unit == NeedleUnit::digits5 ? "digits5" : unit == NeedleUnit::hex8 ? "hex8" : "digits7";
+}
+
+void add_unit(CLI::App& app, NeedleUnit& unit) {
+  const std::map<std::string, NeedleUnit> units = {{"digits5", NeedleUnit::digits5},
+                                                   {"digits7", NeedleUnit::digits7},
+                                                   {"hex8", NeedleUnit::hex8}};
+  app.add_option_function<std::string>(
+         "--unit", [&unit, units](const std::string& name) { unit = units.at(name); },
+         "what is hidden [" + unit_name(unit) + "]")
+      ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
+}
+
+void add_haystack(CLI::App& app, std::string& file) {
+  app.add_option("--haystack", file, "text in which needles are hidden [made-up sentences]")
+      ->type_name("FILE");
+}
+
+std::vector<std::string> haystack_of(const std::string& file, uint64_t seed, std::string& name) {
+  if (file.empty()) {
+    name = "made up";
+    return made_up_sentences(seed, kMadeUp);
+  }
+  const std::string text = read_text(file);
+  name = hash_text(hash_of(text));
+  auto sentences = sentences_of(text);
+  if (sentences.empty()) throw Error(file, "has no sentence", "Give a text with some.");
+  return sentences;
+}
+
+Verb sweep_verb(const std::string& name, const std::string& summary, const std::string& example,
+                std::function<std::unique_ptr<SweepTask>()> make) {
   return {
-      "eval " + task, summary, [=](CLI::App& app) {
-        auto o = std::make_shared<NeedleSweep>();
-        o->task = task;
-        o->needle = standard;
-        o->kind = kind;
-        o->unit = name_of(standard.unit);
+      "eval " + name, summary, [=](CLI::App& app) {
+        auto o = std::make_shared<SweepOptions>();
+        const std::shared_ptr<SweepTask> task = make();
         teach(app, example);
         add_model(app, o->common);
         app.add_option("--context", o->contexts,
@@ -441,68 +391,24 @@ Verb needle_verb(const std::string& task, const std::string& summary, const std:
             ->delimiter(',')
             ->type_name("N,..")
             ->check(CLI::PositiveNumber);
-        const bool deep = kind == SweepKind::needle || kind == SweepKind::threads;
-        if (deep) {
+        if (task->at_depths()) {
           app.add_option("--depths", o->depths, "where the needle stands, in % [10,30,50,70,90]")
               ->delimiter(',')
               ->type_name("P,..");
         }
         app.add_option("-n,--repeats", o->repeats,
-                       deep ? "items a length and depth [2]" : "items a length [2]")
+                       task->at_depths() ? "items a length and depth [2]" : "items a length [2]")
             ->type_name("N")
             ->check(CLI::Range(1, 1000));
-        if (deep) {
-          app.add_option("--unit", o->unit, "what is hidden [" + o->unit + "]")
-              ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
-        }
-        if (kind == SweepKind::ruler) {
-          app.add_option("--tasks", o->ruler, "RULER's names of them [all]")
-              ->delimiter(',')
-              ->type_name("T,..")
-              ->check(CLI::IsMember(ruler_tasks()));
-        } else if (kind == SweepKind::chain) {
-          app.add_option("--keys", o->chain.keys, "keys of the chain [10]")
-              ->type_name("N")
-              ->check(CLI::Range(1, 1000));
-        } else if (kind == SweepKind::threads) {
-          app.add_option("--steps", o->threads.steps, "pairs on a thread [2]")
-              ->type_name("N")
-              ->check(CLI::Range(1, 1000));
-          app.add_option("--direction", o->direction,
-                         "where each next pair stands in the text [forward]")
-              ->check(CLI::IsMember({"forward", "backward", "random"}));
-          app.add_option("--count", o->threads.count,
-                         "threads (with --steps 1: keys) that are asked for together [1]")
-              ->type_name("N")
-              ->check(CLI::Range(1, 1000));
-          app.add_flag("--marked", o->threads.marked,
-                       "with --steps 1: ask for the values of all keys that hold a mark, of "
-                       "which there are --count");
-          app.add_option("--placement", o->placement,
-                         "with --steps 1: where the asked keys stand [random]")
-              ->check(CLI::IsMember({"random", "clustered"}));
-        } else if (standard.kind == NeedleKind::keyed) {
-          app.add_option("--others", o->needle.others,
-                         fmt::format("further needles with other keys [{}]", standard.others))
-              ->type_name("N")
-              ->check(CLI::Range(0, 200));
-        }
+        task->add_flags(app);
         app.add_option("--threshold", o->threshold,
                        "share, in %, that the effective length must reach [75]")
             ->type_name("P")
             ->check(CLI::Range(0.0, 100.0));
-        app.add_option("--seed", o->needle.seed,
-                       fmt::format("seed of the items [{}]", standard.seed))
+        app.add_option("--seed", task->seed, fmt::format("seed of the items [{}]", task->seed))
             ->type_name("N");
-        if (kind == SweepKind::needle || kind == SweepKind::ruler) {
-          app.add_option("--haystack", o->haystack,
-                         "text in which needles are hidden [made-up sentences]")
-              ->type_name("FILE");
-        }
         app.add_option("--max-tokens", o->max_tokens,
-                       kind == SweepKind::ruler   ? "longest answer [as RULER has it for each task]"
-                       : kind == SweepKind::chain ? "longest answer [24, and 12 a key]"
-                                                  : "longest answer [24, and 16 a value of a list]")
+                       "longest answer [" + task->longest_answer() + "]")
             ->type_name("N")
             ->check(CLI::PositiveNumber);
         app.add_option("--make", o->make, "write the items as JSON lines, and stop")
@@ -516,7 +422,7 @@ Verb needle_verb(const std::string& task, const std::string& summary, const std:
         add_precise(app, o->common);
         add_threads(app, o->common);
         add_json(app, o->common);
-        return [o] { return Sweep(*o).run(); };
+        return [o, task] { return Sweep(*o, *task).run(); };
       }};
 }
 
