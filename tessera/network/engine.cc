@@ -251,6 +251,7 @@ class Engine final : public Network {
     profile_ = profile;
     plan_.count_into(profile);
   }
+  void observe_inputs(InputObserver* observer) { plan_.observe_inputs(observer); }
   NetworkFloor floor() const { return plan_.floor(); }
   void trace_into(SelectionSink* sink) { trace_ = sink; }
 
@@ -583,6 +584,12 @@ void start_profile(Network& network, Profile& profile) {
 
 void stop_profile(Network& network) {
   if (auto* engine = dynamic_cast<Engine*>(&network)) engine->count_into(nullptr);
+}
+
+bool observe_inputs(Network& network, InputObserver* observer) {
+  auto* engine = dynamic_cast<Engine*>(&network);
+  if (engine) engine->observe_inputs(observer);
+  return engine != nullptr;
 }
 
 void trace_selections(Network& network, SelectionSink* sink) {
