@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -22,20 +23,36 @@ namespace {
 // Results are delivered in portions, so that scratch for logits stays small.
 constexpr int64_t kWantedRows = 4 * kTileTokens;
 
+// What the policies of all pasts of a network hold; pasts may outlive it.
+using PolicyBytes = std::atomic<int64_t>;
+
 class EnginePast final : public Past {
  public:
-  EnginePast(std::shared_ptr<KvPool> pool, std::unique_ptr<ContextPolicy> chooser)
-      : store(std::move(pool)), policy(std::move(chooser)) {}
+  EnginePast(std::shared_ptr<KvPool> pool, std::unique_ptr<ContextPolicy> chooser,
+             std::shared_ptr<PolicyBytes> bytes)
+      : store(std::move(pool)), policy(std::move(chooser)), policies(std::move(bytes)) {}
   EnginePast(const EnginePast& other)
       : Past(),
         store(other.store),
         policy(other.policy->clone()),
+        policies(other.policies),
         counted(other.counted),
         of_prompt(other.of_prompt),
         prompt(other.prompt),
         dropped(other.dropped),
-        next_position(other.next_position) {}
+        next_position(other.next_position) {
+    count_policy();
+  }
+  ~EnginePast() override { *policies -= of_policy; }
   EnginePast& operator=(const EnginePast&) = delete;
+
+  // After whatever lets the policy hold more or less.
+  void count_policy() {
+    if (!policy->chooses()) return;
+    const int64_t bytes = policy->counters().bytes;
+    *policies += bytes - of_policy;
+    of_policy = bytes;
+  }
 
   int64_t length() const override { return store.entries() + dropped; }
   void announce(int64_t tokens) override {
@@ -85,6 +102,8 @@ class EnginePast final : public Past {
 
   KvStore store;
   std::unique_ptr<ContextPolicy> policy;
+  std::shared_ptr<PolicyBytes> policies;
+  int64_t of_policy = 0;  // this past's part of them
   PastCounters counted;
   PastCounters of_prompt;     // the same when the announced prompt had been read
   int64_t prompt = 0;         // tokens that were announced
@@ -168,10 +187,12 @@ class Engine final : public Network {
   int64_t trained_context() const override { return trained_context_; }
 
   std::unique_ptr<Past> new_past(const std::string& policy) override {
-    return std::make_unique<EnginePast>(pool_, attached(policy));
+    return std::make_unique<EnginePast>(pool_, attached(policy), policies_);
   }
 
-  int64_t cache_bytes() const override { return pool_->taken() * 2 * shape_.half_bytes(); }
+  int64_t cache_bytes() const override {
+    return pool_->taken() * 2 * shape_.half_bytes() + *policies_;
+  }
 
   // The policy itself says what it lets go of: a past is played through in steps.
   int64_t cache_bytes_for(const std::string& policy, int64_t tokens, int64_t step) const override {
@@ -182,7 +203,8 @@ class Engine final : public Network {
     int64_t freed = 0;
     for (const Run& r : runs) freed += std::max<int64_t>(0, r.end / kBlockKeys - blocks(r.begin));
     if (freed > 0) freed = std::max<int64_t>(0, freed - blocks(step));
-    return (blocks(tokens) - freed) * shape_.layers * shape_.kv_heads * 2 * shape_.half_bytes();
+    return (blocks(tokens) - freed) * shape_.layers * shape_.kv_heads * 2 * shape_.half_bytes() +
+           guest->bytes_for(tokens);
   }
 
   void write_past(const Past& past, const ByteSink& sink) const override {
@@ -198,7 +220,7 @@ class Engine final : public Network {
 
   std::unique_ptr<Past> read_past(std::span<const std::byte> bytes,
                                   const std::string& policy) override {
-    auto past = std::make_unique<EnginePast>(pool_, attached(policy));
+    auto past = std::make_unique<EnginePast>(pool_, attached(policy), policies_);
     if (bytes.size() < sizeof(int64_t)) throw Error("past", "is too short", "Make it again.");
     std::memcpy(&past->next_position, bytes.data(), sizeof(int64_t));
     past->store.read_from(bytes.subspan(sizeof(int64_t)));
@@ -481,6 +503,7 @@ class Engine final : public Network {
       past->policy->evict(past->store.entries(), runs_);
       for (const Run& run : runs_) past->store.evict(run.begin, run.end);
       if (past->policy->chooses()) compact(*past);
+      past->count_policy();
     }
   }
 
@@ -550,6 +573,7 @@ class Engine final : public Network {
   SelectionSink* trace_ = nullptr;
   KvShape shape_;
   std::shared_ptr<KvPool> pool_;
+  std::shared_ptr<PolicyBytes> policies_ = std::make_shared<PolicyBytes>(0);
   Geometry geometry_;
   std::vector<std::unique_ptr<KvStore>> encoder_stores_;
 
