@@ -10,7 +10,9 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 
+import texts
 from run import PYTHON, ROOT, TESSERA, models_folder, run
 
 sys.path.insert(0, str(ROOT / "tests/parity"))
@@ -69,21 +71,56 @@ def duels(threads, rounds, node):
 
 
 def own_ratios(threads, rounds):
-    one, eight, shares, precise = [], [], [], []
+    one, eight, shares, precise, costs = [], [], [], [], []
     for i in range(rounds):
         print(f"batch and floor, {threads} threads, round {i + 1} of {rounds}", file=sys.stderr)
         short = ("-j", threads, "--prompt-tokens", 64, "--tokens", 32)
         one.append(ours(*short)["decode_tokens_per_s"])
         eight.append(ours(*short, "--batch", 8)["decode_tokens_per_s"])
+        four = ours("-j", threads, "--prompt-tokens", 16, "--tokens", 32, "--verify", 4)
+        costs.append(four["decode_tokens_per_s"] / four["verify_passes_per_s"])
         profile = ours("-j", threads, "--prompt-tokens", 16, "--tokens", 32, "--profile")["profile"]["decode"]
         shares.append(profile["floor_seconds"] / profile["seconds"])
         precise.append(ours("-j", threads, "--prompt-tokens", 512, "--tokens", 1,
                             "--precise")["prefill_tokens_per_s"])
     print(f"| batch of 8, all tokens | {threads} | {spread(eight)}: "
           f"{statistics.median(eight) / statistics.median(one):.1f}x one alone (goal 4) | | |")
+    print(f"| checking 4 drafted tokens | {threads} | {statistics.median(costs):.2f} times the time of one "
+          "(goal 1.2) | | |")
     print(f"| decode, share of the floor measured beside it | {threads} | "
           f"{100 * statistics.median(shares):.0f} % (goal 75) | | |")
     print(f"| prefill 512 with `--precise` | {threads} | {spread(precise)} | | |", flush=True)
+
+
+def sentences():
+    """A file of 1,000 sentences of the English manual, a line each."""
+    path = texts.CACHE / "sentences.txt"
+    manual = texts.text("en-us").read_text(encoding="utf-8")
+    lines = [s for s in manual.splitlines() if 40 <= len(s) <= 200 and s.endswith(".")]
+    path.write_text("\n".join(lines[100:1100]) + "\n", encoding="utf-8")
+    return path
+
+
+def embedding(threads, rounds):
+    """Seconds for all sentences: ours without start and loading, which one sentence alone shows."""
+    folder, path = str(models_folder() / "all-MiniLM-L6-v2"), sentences()
+    first = path.with_suffix(".one")
+    first.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+
+    def seconds_of(file):
+        start = time.perf_counter()
+        subprocess.run([TESSERA, "embed", "-m", folder, "-j", str(threads), "--lines", "--json", "--file", str(file)],
+                       check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+    mine, peer = [], []
+    for i in range(rounds):
+        print(f"sentences, {threads} threads, round {i + 1} of {rounds}", file=sys.stderr)
+        mine.append(1000 / (min(seconds_of(path) for _ in range(3)) - min(seconds_of(first) for _ in range(3))))
+        peer.append(1000 / run([PYTHON, str(ROOT / "bench/model/minilm_transformers.py"), str(threads), folder,
+                                str(path)])["seconds"])
+    print(f"| MiniLM, sentences a second (transformers in fp32) | {threads} | {spread(mine)} | - | {spread(peer)}: "
+          f"{statistics.median(mine) / statistics.median(peer):.1f}x (goal 2) |", flush=True)
 
 
 def main():
@@ -96,6 +133,7 @@ def main():
     for threads in map(int, args.threads.split(",")):
         duels(threads, args.rounds, node)
         own_ratios(threads, args.rounds)
+        embedding(threads, args.rounds)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ namespace {
 
 struct BenchOptions {
   CommonOptions common;
-  int64_t prompt_tokens = 512, tokens = 64, rounds = 3, batch = 1;
+  int64_t prompt_tokens = 512, tokens = 64, rounds = 3, batch = 1, verify = 0;
   std::string context = "full";
   bool profile = false;
 };
@@ -31,7 +31,23 @@ double seconds() {
 
 struct Rates {
   double prefill = 0, decode = 0;  // tokens a second
+  double verify = 0;               // passes a second over `verify` tokens of one text
 };
+
+// Passes a second that check guesses: several ids of one text, whose logits are all wanted and
+// which are taken back.
+double verifying(LanguageModel& model, Past& past, const BenchOptions& o) {
+  const std::vector<int32_t> ids(static_cast<size_t>(o.verify), 1);
+  std::vector<float> logits(ids.size() * static_cast<size_t>(model.vocabulary_size()));
+  const int64_t length = past.length();
+  const double start = seconds();
+  for (int64_t i = 0; i < o.tokens; ++i) {
+    const CausalModel::Item item{&past, ids, {}, logits, o.verify};
+    model.forward({&item, 1});
+    past.truncate(length);
+  }
+  return static_cast<double>(o.tokens) / (seconds() - start);
+}
 
 // `profile`: null, or what is told when the prompt has been read.
 Rates run_round(LanguageModel& model, const BenchOptions& o, PhaseProfile* profile = nullptr) {
@@ -68,16 +84,21 @@ Rates run_round(LanguageModel& model, const BenchOptions& o, PhaseProfile* profi
     model.forward(items);
   }
   r.decode = static_cast<double>(o.tokens * o.batch) / (seconds() - start);
+  if (o.verify > 0) r.verify = verifying(model, *pasts[0], o);
   return r;
 }
 
 int bench(const BenchOptions& o) {
   check_method<ContextPolicy>("--context", o.context);
   Session s = open_session(o.common, o.context);
-  if (o.prompt_tokens + o.tokens > s.model->context()) {
+  if (o.verify > 0 && !s.model->new_past()->keeps_everything()) {
+    throw WrongCommand("--verify", "takes tokens back, which this --context cannot",
+                       "Measure it with --context full.");
+  }
+  if (o.prompt_tokens + o.tokens + o.verify > s.model->context()) {
     throw Error("tessera bench model",
                 fmt::format("{} + {} tokens do not fit the context of {}", o.prompt_tokens,
-                            o.tokens, s.model->context()),
+                            o.tokens + o.verify, s.model->context()),
                 s.model->trained_context() > s.model->context()
                     ? fmt::format("Ask for fewer, or open it for more: --ctx {}.",
                                   std::min(o.prompt_tokens + o.tokens, s.model->trained_context()))
@@ -86,7 +107,8 @@ int bench(const BenchOptions& o) {
   Rates best;
   for (int64_t i = 0; i < o.rounds; ++i) {
     const Rates r = run_round(*s.model, o);
-    best = {std::max(best.prefill, r.prefill), std::max(best.decode, r.decode)};
+    best = {std::max(best.prefill, r.prefill), std::max(best.decode, r.decode),
+            std::max(best.verify, r.verify)};
   }
   // A round of its own: the clock is read some hundred times a pass.
   std::optional<PhaseProfile> profile;
@@ -102,6 +124,10 @@ int bench(const BenchOptions& o) {
         "weights {:8.1f} MB          peak memory {:.1f} MB\n",
         best.prefill, o.prompt_tokens, best.decode, o.tokens,
         static_cast<double>(memory.weight_bytes) / 1e6, static_cast<double>(peak_memory()) / 1e6);
+    if (o.verify > 0) {
+      fmt::print("verify  {:8.1f} passes/s   ({} tokens each, {:.2f} times the time of one)\n",
+                 best.verify, o.verify, best.decode / static_cast<double>(o.batch) / best.verify);
+    }
     if (profile) fmt::print("\n{}", profile->table());
     return kDone;
   }
@@ -113,6 +139,10 @@ int bench(const BenchOptions& o) {
   out["prompt_tokens"] = o.prompt_tokens;
   out["tokens"] = o.tokens;
   out["batch"] = o.batch;
+  if (o.verify > 0) {
+    out["verify"] = o.verify;
+    out["verify_passes_per_s"] = best.verify;
+  }
   if (profile) out["profile"] = profile->json();
   fmt::print("{}\n", out.dump());
   return kDone;
@@ -134,6 +164,11 @@ Verb verb_bench_model() {
             app.add_option("--batch", o->batch,
                            "texts decoded together, whose tokens all count [1]")
                 ->check(CLI::Range(1, 4096));
+            app.add_option("--verify", o->verify,
+                           "also time passes over N tokens of a text, as drafts are checked; with "
+                           "--context full")
+                ->type_name("N")
+                ->check(CLI::Range(1, 512));
             app.add_flag("--profile", o->profile,
                          "a further round, timed by operation beside the floor");
             app.add_option("--context", o->context, "what each token sees [full]");

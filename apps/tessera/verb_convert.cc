@@ -12,10 +12,14 @@
 #include "apps/tessera/session.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
+#include "tessera/files/block_grid.h"
 #include "tessera/files/convert_model.h"
 #include "tessera/files/export_folder.h"
 #include "tessera/files/export_gguf.h"
 #include "tessera/files/quantise.h"
+#include "tessera/network/calibrated_rounding.h"
+#include "tessera/network/engine.h"
+#include "tessera/text/corpus.h"
 #include "tessera/tokenizer/convert.h"
 #include "tessera/tokenizer/model_tokenizer.h"
 
@@ -25,7 +29,54 @@ namespace {
 struct ConvertOptions {
   CommonOptions common;
   std::string output, type;  // "": q8_0 in a GGUF, bf16 in a folder
+  std::string calibrate, round;
+  int64_t calibrate_tokens = 8192;
 };
+
+// Texts of a few hundred tokens from all over the calibration text.
+std::vector<std::vector<int32_t>> calibration_windows(const ConvertOptions& o,
+                                                      const ModelFiles& model) {
+  constexpr int64_t kWindow = 512, kLeast = 64;
+  const auto tokenizer = tokenizer_for(o.common, model);
+  EncodeOptions encode;
+  encode.add_template = false;
+  encode.special_in_text = false;
+  const std::vector<int32_t> ids = tokenizer->encode(read_text(o.calibrate), encode).ids;
+  const auto all = static_cast<int64_t>(ids.size());
+  if (all < kLeast) {
+    throw Error(o.calibrate,
+                fmt::format("holds {} tokens, too few to say what inputs are like", all),
+                fmt::format("Give a text of {} tokens or more; some thousands are good.", kLeast));
+  }
+  const int64_t size = std::min({kWindow, model.description.context - 1, all});
+  const int64_t count = std::max<int64_t>(1, std::min(o.calibrate_tokens, all) / size);
+  std::vector<std::vector<int32_t>> out;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t at = count > 1 ? (all - size) * i / (count - 1) : 0;
+    auto& window = out.emplace_back();
+    if (const auto bos = tokenizer->bos(); bos && tokenizer->adds_bos()) window.push_back(*bos);
+    window.insert(window.end(), ids.begin() + at, ids.begin() + at + size);
+  }
+  return out;
+}
+
+Rounding rounding_of(const ConvertOptions& o, const ModelFiles& model, DType type) {
+  if (o.calibrate.empty()) {
+    if (o.round.empty()) return {};
+    throw WrongCommand("--round " + o.round, "needs a text", "Add --calibrate FILE.");
+  }
+  if (!has_grid(type)) {
+    throw WrongCommand("--calibrate " + o.calibrate,
+                       fmt::format("changes nothing about {}", std::string(layout_of(type).name)),
+                       "Leave it out, or take a type of six bits or fewer.");
+  }
+  auto windows = calibration_windows(o, model);
+  EngineOptions engine;
+  engine.activations = ActivationBits::fifteen;
+  CalibrationOptions options;
+  options.feedback = o.round == "gptq";
+  return calibrated_rounding(model, load_network(model, engine), std::move(windows), options);
+}
 
 // The model's vocabulary in the other format, in a file that is made when it is asked for and gone
 // with this.
@@ -94,6 +145,7 @@ int convert(const ConvertOptions& o) {
   for (const DType t : writable_types()) {
     if (layout_of(t).name == o.type) options.type = t;
   }
+  options.rounding = rounding_of(o, model, options.type);
   std::optional<Progress> bar;
   if (is_terminal(STDERR_FILENO)) {
     ProgressOptions shown;
@@ -149,6 +201,19 @@ Verb verb_convert() {
                    "folder bf16]")
                 ->type_name("TYPE")
                 ->check(CLI::IsMember(names));
+            app.add_option("--calibrate", o->calibrate,
+                           "a text like those the model will read: errors that it would feel are "
+                           "kept small")
+                ->type_name("FILE");
+            app.add_option("--round", o->round,
+                           "with --calibrate: weighted (columns by the size of their inputs) or "
+                           "gptq (later columns make up for earlier ones, slower) [weighted]")
+                ->type_name("HOW")
+                ->check(CLI::IsMember({"weighted", "gptq"}));
+            app.add_option("--calibrate-tokens", o->calibrate_tokens,
+                           "tokens of the text to read, from all over it [8192]")
+                ->type_name("N")
+                ->check(CLI::PositiveNumber);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return convert(*o); };

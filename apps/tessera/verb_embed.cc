@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -12,6 +14,9 @@
 
 namespace tessera::cli {
 namespace {
+
+// Tokens of texts that are computed together.
+constexpr int64_t kTogether = 512;
 
 struct EmbedOptions {
   CommonOptions common;
@@ -44,20 +49,30 @@ int embed(EmbedOptions o) {
   EncodeOptions encode;
   encode.special_in_text = o.special_in_text;
   if (o.truncate) encode.longest = longest;
+  // Short texts go through the network together: alone, each would read all weights for itself.
+  std::vector<std::vector<int32_t>> group;
+  int64_t tokens = 0;
+  const auto flush = [&] {
+    for (const std::vector<float>& vector : embed_texts(*network, group)) {
+      put_now(o.common.json ? nlohmann::json{{"embedding", vector}}.dump() + "\n"
+                            : fmt::format("{:.6f}\n", fmt::join(vector, " ")));
+    }
+    group.clear();
+    tokens = 0;
+  };
   for (size_t i = 0; i < texts.size(); ++i) {
-    const Encoding e = tokenizer->encode(texts[i], encode);
+    Encoding e = tokenizer->encode(texts[i], encode);
     if (static_cast<int64_t>(e.ids.size()) > longest) {
+      flush();
       throw Error(fmt::format("text {}", i + 1),
                   fmt::format("has {} tokens; {} takes {}", e.ids.size(), files.reference, longest),
                   "Cut it into shorter texts, or give --truncate to use its beginning.");
     }
-    const auto vectors = embed_texts(*network, {&e.ids, 1});
-    if (o.common.json) {
-      put_now(nlohmann::json{{"embedding", vectors[0]}}.dump() + "\n");
-    } else {
-      put_now(fmt::format("{:.6f}\n", fmt::join(vectors[0], " ")));
-    }
+    tokens += static_cast<int64_t>(e.ids.size());
+    group.push_back(std::move(e.ids));
+    if (tokens >= kTogether) flush();
   }
+  flush();
   return kDone;
 }
 

@@ -134,6 +134,11 @@ class Act final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    return static_cast<int64_t>(heads_.size()) *
+           grown_bytes(tokens, sizeof(double) + sizeof(int64_t));
+  }
+
  private:
   int64_t slot_of(int64_t layer, int64_t head) const {
     return slots_[static_cast<size_t>(layer * heads_each_ + head)];

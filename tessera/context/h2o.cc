@@ -100,6 +100,11 @@ class H2o final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    return static_cast<int64_t>(received_.size()) *
+           grown_bytes(tokens, sizeof(float) + sizeof(int64_t));
+  }
+
  private:
   H2oOptions options_;
   int64_t kv_heads_ = 0, prompt_ = 0, tokens_ = 0, selections_ = 0;

@@ -125,6 +125,14 @@ class Infllm final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    int64_t bytes = 0;
+    for (const Memory& m : memory_) {
+      bytes += m.means.bytes_for(tokens / options_.block) + grown_bytes(tokens, sizeof(float));
+    }
+    return bytes;
+  }
+
  private:
   // Blocks that lie wholly before the local part of a group's first row.
   int64_t blocks_of(const Group& group) const {

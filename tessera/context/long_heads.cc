@@ -30,8 +30,8 @@ class LongHeads final : public ContextPolicy {
                   "Give a smaller budget and begin.");
     }
     heads_ = g.heads;
-    const int64_t width = (g.head_width + 15) / 16 * 16;
-    summaries_.assign(static_cast<size_t>(g.layers * g.heads), KeyBlocks(width, CacheType::f32));
+    width_ = (g.head_width + 15) / 16 * 16;
+    summaries_.assign(static_cast<size_t>(g.layers * g.heads), KeyBlocks(width_, CacheType::f32));
     open_.resize(static_cast<size_t>(g.layers * g.heads));
   }
 
@@ -89,6 +89,12 @@ class LongHeads final : public ContextPolicy {
     for (const KeyBlocks& s : summaries_) c.bytes += s.bytes();
     for (const auto& o : open_) c.bytes += static_cast<int64_t>(o.capacity() * sizeof(float));
     return c;
+  }
+
+  int64_t bytes_for(int64_t tokens) const override {
+    int64_t bytes = static_cast<int64_t>(open_.size() * sizeof(float)) * options_.chunk * width_;
+    for (const KeyBlocks& s : summaries_) bytes += s.bytes_for(tokens / options_.chunk);
+    return bytes;
   }
 
  private:
@@ -172,7 +178,7 @@ class LongHeads final : public ContextPolicy {
   }
 
   LongHeadsOptions options_;
-  int64_t heads_ = 0;
+  int64_t heads_ = 0, width_ = 0;
   std::vector<KeyBlocks> summaries_;      // of full chunks, [layers, heads]
   std::vector<std::vector<float>> open_;  // queries of the open chunk, turned to their offset in it
   alignas(8) mutable int64_t selections_ = 0;

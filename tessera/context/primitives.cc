@@ -46,8 +46,8 @@ void KeyBlocks::score(const float* queries, int64_t n, int64_t begin, int64_t en
   }
 }
 
-int64_t KeyBlocks::bytes() const {
-  return static_cast<int64_t>(blocks_.size()) * width_ * kBlockKeys * cache_bytes(type_);
+int64_t KeyBlocks::bytes_for(int64_t vectors) const {
+  return (vectors + kBlockKeys - 1) / kBlockKeys * width_ * kBlockKeys * cache_bytes(type_);
 }
 
 void attention_rows(const LayerView& view, int64_t kv_head, int64_t row, int64_t end,

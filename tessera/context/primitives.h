@@ -28,7 +28,8 @@ class KeyBlocks {
   //   queries [n, width], n <= kAttendRows   out [n, stride], vector `begin` at column 0
   void score(const float* queries, int64_t n, int64_t begin, int64_t end, float* out,
              int64_t stride) const;
-  int64_t bytes() const;
+  int64_t bytes() const { return bytes_for(size_); }
+  int64_t bytes_for(int64_t vectors) const;
 
  private:
   int64_t width_;
@@ -36,6 +37,11 @@ class KeyBlocks {
   int64_t size_ = 0;
   std::vector<std::vector<std::byte>> blocks_;  // [width, kBlockKeys] each
 };
+
+// Bytes of a vector that grew to `size` elements of `each` bytes: its room may be twice that.
+constexpr int64_t grown_bytes(int64_t size, size_t each) {
+  return 2 * size * static_cast<int64_t>(each);
+}
 
 // Attention weights of every query head of a group over entries 0 .. end - 1: the softmax, in fp32,
 // of the scores that attention computes.   out [view.group(), end]

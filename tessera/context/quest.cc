@@ -109,6 +109,15 @@ class Quest final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    int64_t bytes = 0;
+    for (const Pages& p : pages_) {
+      bytes +=
+          p.least.bytes_for(tokens / options_.page) + p.greatest.bytes_for(tokens / options_.page);
+    }
+    return bytes;
+  }
+
  private:
   QuestOptions options_;
   int64_t kv_heads_ = 0, prompt_ = 0;

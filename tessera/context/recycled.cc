@@ -32,6 +32,7 @@ class Recycled final : public ContextPolicy {
   void attach(const Geometry& g) override {
     need_plain_rotary(g, "recycled");
     kv_heads_ = g.kv_heads;
+    width_ = (g.head_width + 15) / 16 * 16;
     recent_.resize(static_cast<size_t>(g.layers * g.kv_heads));
   }
 
@@ -93,6 +94,13 @@ class Recycled final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    // The list, its order, and a query.
+    const int64_t each = 2 * grown_bytes(std::min(tokens, options_.budget + 1), sizeof(int32_t)) +
+                         width_ * static_cast<int64_t>(sizeof(float));
+    return static_cast<int64_t>(recent_.size()) * each;
+  }
+
  private:
   bool is_full(const LayerView& view, int64_t row, const Recent& r) const {
     if (options_.when == "stride") return r.steps % options_.stride == 0;
@@ -150,7 +158,7 @@ class Recycled final : public ContextPolicy {
   }
 
   RecycledOptions options_;
-  int64_t kv_heads_ = 0, prompt_ = 0;
+  int64_t kv_heads_ = 0, width_ = 0, prompt_ = 0;
   std::vector<Recent> recent_;  // [layers, kv_heads]
 };
 

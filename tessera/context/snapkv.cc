@@ -79,6 +79,10 @@ class Snapkv final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    return static_cast<int64_t>(sums_.size()) * grown_bytes(tokens, sizeof(float));
+  }
+
  private:
   std::vector<float>& sums_of(int64_t layer, int64_t kv_head) {
     return sums_[static_cast<size_t>(layer * kv_heads_ + kv_head)];

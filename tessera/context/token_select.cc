@@ -168,6 +168,12 @@ class TokenSelect final : public ContextPolicy {
     return c;
   }
 
+  int64_t bytes_for(int64_t tokens) const override {
+    int64_t bytes = 0;
+    for (const KeyBlocks& k : plain_) bytes += k.bytes_for(tokens);
+    return bytes;
+  }
+
  private:
   int64_t candidates_of(const Group& group) const {
     return group.end <= most_ ? 0 : group.end - options_.sinks - options_.local;

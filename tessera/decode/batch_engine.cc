@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tessera/base/error.h"
+#include "tessera/base/guest.h"
 
 namespace tessera {
 namespace {
@@ -116,19 +117,29 @@ int64_t BatchEngine::tokens_of(const Job& job) {
   return prompt + static_cast<int64_t>(job.generator->live()[0].ids.size());
 }
 
-int64_t BatchEngine::bytes_for(int64_t tokens) const {
-  return model_.cache_bytes_for(tokens, options_.rows);
+// What a job's text of `tokens` holds at most, the model that drafts for it included.
+int64_t BatchEngine::bytes_for(const Job& job, int64_t tokens) const {
+  return model_.cache_bytes_for(tokens, options_.rows) +
+         (job.measure ? job.measure->cache_bytes_for(tokens) : 0);
 }
 
 // What a pass over `ids` more ids may add to the memory held. Texts that share a block copy it.
 int64_t BatchEngine::growth(const Job& job, int64_t ids) const {
+  const auto of_model = [&](int64_t tokens) {
+    return model_.cache_bytes_for(tokens, options_.rows);
+  };
   int64_t bytes = 0;
   const auto live = job.generator->live();
+  const Drafter* drafter = job.generator->drafter();
   for (const Branch& b : live) {
     const int64_t length = b.past->length();
     const int64_t n = std::min(ids, static_cast<int64_t>(b.pending.size()));
-    bytes += std::max<int64_t>(0, bytes_for(length + n) - bytes_for(length));
-    if (live.size() > 1) bytes += bytes_for(1);
+    bytes += std::max<int64_t>(0, of_model(length + n) - of_model(length));
+    if (live.size() > 1) bytes += of_model(1);
+    if (drafter) {
+      bytes +=
+          std::max<int64_t>(0, drafter->cache_bytes_for(length + n + 1) - drafter->cache_bytes());
+    }
   }
   return bytes;
 }
@@ -171,13 +182,22 @@ bool BatchEngine::shares_with_reader(const Job& job) const {
   return false;
 }
 
+// Makes a drafter of the job's kind, which guesses nothing and knows what its guesses would hold.
+void BatchEngine::measure(Job& job) const {
+  const GenerateOptions& o = job.request.options;
+  auto drafter = make_guest<Drafter>(o.draft);
+  if (options_.memory == 0 || drafter->nothing()) return;
+  drafter->attach(model_.vocabulary_size(), o.draft_model);
+  job.measure = std::move(drafter);
+}
+
 // A lone request must be able to run to its end in the memory there is.
 void BatchEngine::bound_by_memory(Job& job) const {
   const auto prompt = static_cast<int64_t>(job.request.prompt.size());
   if (options_.memory == 0 || prompt == 0) return;
   int64_t& most = job.request.options.max_tokens;
   const int64_t asked = prompt + std::max<int64_t>(most, 1);
-  const int64_t needed = bytes_for(asked);
+  const int64_t needed = bytes_for(job, asked);
   if (needed > options_.memory) {
     throw Error("memory",
                 fmt::format("{} tokens of prompt and {} of answer need {} bytes of cache; {} are "
@@ -190,7 +210,7 @@ void BatchEngine::bound_by_memory(Job& job) const {
   int64_t low = asked, high = std::max(asked, std::min<int64_t>(model_.context(), 1 << 30));
   while (low < high) {
     const int64_t middle = low + (high - low + 1) / 2;
-    if (bytes_for(middle) <= options_.memory) {
+    if (bytes_for(job, middle) <= options_.memory) {
       low = middle;
     } else {
       high = middle - 1;
@@ -209,6 +229,7 @@ bool BatchEngine::begin(Job& job) {
       job.generator->resume(prefix.get());
       job.paused = false;
     } else {
+      measure(job);
       bound_by_memory(job);
       auto past = prefixes_.find(job.request.prompt);
       const int64_t shared = past ? past->length() : 0;
@@ -233,8 +254,8 @@ void BatchEngine::admit() {
     Job& job = *waiting_[at];
     if (options_.memory > 0 && !running_.empty()) {
       // Only who can read its prompt beside the others: else it would be sent away at once.
-      int64_t needed = bytes_for(tokens_of(job) + 1);
-      for (const auto& r : running_) needed += bytes_for(tokens_of(*r) + 1);
+      int64_t needed = bytes_for(job, tokens_of(job) + 1);
+      for (const auto& r : running_) needed += bytes_for(*r, tokens_of(*r) + 1);
       if (needed > options_.memory) break;
     }
     std::unique_ptr<Job> taken = std::move(waiting_[at]);
@@ -287,6 +308,7 @@ bool BatchEngine::make_room(std::vector<int64_t>& most) {
     int64_t needed = model_.cache_bytes();
     for (size_t i = 0; i < running_.size(); ++i) {
       const Job& job = *running_[i];
+      if (const Drafter* drafter = job.generator->drafter()) needed += drafter->cache_bytes();
       needed += growth(job, std::max(most[i], job.generator->unconditional()));
     }
     if (needed <= options_.memory) return true;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tessera/decode/drafter.h"
 #include "tessera/decode/generate.h"
 #include "tessera/decode/prefix_table.h"
 
@@ -21,7 +22,8 @@ namespace tessera {
 struct BatchOptions {
   int64_t running = 12;   // requests that are worked on at once
   int64_t rows = 516;     // ids a pass: those of running texts first, then pieces of prompts
-  int64_t memory = 0;     // bytes that all pasts may hold together; 0: no bound
+  int64_t memory = 0;     // bytes that all pasts may hold, those of drafting models included; 0:
+                          // no bound
   int64_t prefixes = 32;  // beginnings kept for later requests, while memory allows; 0: none
 };
 
@@ -74,6 +76,7 @@ class BatchEngine {
     int64_t number = 0;
     BatchRequest request;
     std::unique_ptr<Generator> generator;  // null: not begun
+    std::unique_ptr<Drafter> measure;      // says what drafting for it will hold; null: nothing
     bool paused = false;                   // its pasts were dropped
     bool in_pass = false, kept = false, over = false;
     int64_t begun = 0;           // counts admissions: the highest is preempted first
@@ -86,8 +89,9 @@ class BatchEngine {
   size_t next_waiting() const;
   bool shares_with_reader(const Job& job) const;
   bool begin(Job& job);
+  void measure(Job& job) const;
   void bound_by_memory(Job& job) const;
-  int64_t bytes_for(int64_t tokens) const;
+  int64_t bytes_for(const Job& job, int64_t tokens) const;
   static int64_t tokens_of(const Job& job);
   int64_t growth(const Job& job, int64_t ids) const;
   void share_rows(std::vector<int64_t>& most) const;

@@ -50,6 +50,19 @@ class DraftModel : public Drafter {
     }
   }
 
+  int64_t cache_bytes() const override {
+    const PastCounters c = past_->counters();
+    return c.bytes_resident + c.bytes_policy;
+  }
+  int64_t cache_bytes_for(int64_t tokens) const override {
+    const int64_t most = std::min(tokens + options_.tokens, model_->context());
+    return model_->cache_bytes_for(most, most);
+  }
+  void forget() override {
+    past_ = model_->new_past();
+    seen_.clear();
+  }
+
  private:
   void run(std::span<const TokenId> ids) {
     const CausalModel::Item item{past_.get(), ids, {}, logits_, 1};

@@ -27,6 +27,12 @@ class Drafter {
   // Fills `out` (empty on entry) with at most `most` ids, which may follow `text` one after
   // another. `text` grows from call to call; it never loses what it had.
   virtual void guess(std::span<const TokenId> text, int64_t most, std::vector<TokenId>& out) = 0;
+  // Bytes of a model's cache that it holds, and the most that it holds when it has guessed for a
+  // text of `tokens`.
+  virtual int64_t cache_bytes() const { return 0; }
+  virtual int64_t cache_bytes_for(int64_t /*tokens*/) const { return 0; }
+  // Gives up what it remembers of the text; the next guess reads it again.
+  virtual void forget() {}
 };
 
 // How many ids were guessed for a text, and how many of them it has.

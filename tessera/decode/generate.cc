@@ -194,6 +194,7 @@ void Generator::drop_pasts() {
     b.pending.insert(b.pending.begin(), all.begin(), all.begin() + static_cast<ptrdiff_t>(known));
     b.past.reset();
   }
+  if (setup_->drafter) setup_->drafter->forget();
 }
 
 void Generator::resume(const Past* prefix) {

@@ -91,6 +91,8 @@ class Generator {
   // The texts that go on, for those who count what their pasts hold.
   std::span<const Branch> live() const { return search_->live(); }
   const std::vector<TokenId>& prompt() const { return setup_->prompt; }
+  // What drafts for the text; null: nothing does.
+  const Drafter* drafter() const { return setup_->drafter.get(); }
   // Gives up all pasts: everything is run again after resume(). The text stays.
   void drop_pasts();
   // After drop_pasts(); `prefix`: null, or a past that has seen a beginning of every text, but not

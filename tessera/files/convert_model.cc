@@ -12,6 +12,7 @@
 #include "tessera/base/error.h"
 #include "tessera/base/hash.h"
 #include "tessera/base/pool.h"
+#include "tessera/files/block_grid.h"
 #include "tessera/files/gguf_writer.h"
 #include "tessera/files/quantise.h"
 
@@ -53,15 +54,24 @@ struct Sums {
 // One tensor, portion by portion.
 class Converter {
  public:
-  Converter(const GgufFile& file, GgufWriter& writer) : file_(file), writer_(writer) {}
+  Converter(const GgufFile& file, GgufWriter& writer, const Rounding& rounding)
+      : file_(file), writer_(writer), rounding_(rounding) {}
 
   // Gives the hash of what was written.
   uint64_t run(const GgufTensor& t, DType type, Sums& sums) {
     Hash64 hash;
     const int64_t all = elements(t);
     const int64_t each = std::max<int64_t>(1, kPortion / t.shape[0]) * t.shape[0];
-    for (int64_t at = 0; at < all; at += each) {
-      const int64_t n = std::min(each, all - at);
+    const bool rounds = rounding_ && type != t.type && has_grid(type);
+    // A portion stays within one of the matrices that lie in a tensor.
+    const int64_t matrix = t.shape[0] * (t.shape.size() > 1 ? t.shape[1] : 1);
+    for (int64_t at = 0, n = 0; at < all; at += n) {
+      n = std::min(each, rounds ? matrix - at % matrix : all - at);
+      if (!rounds) {
+        rounder_ = nullptr;
+      } else if (at % matrix == 0) {
+        rounder_ = rounding_(t.name, at / matrix);
+      }
       const auto stored = t.data.subspan(static_cast<size_t>(bytes_of(t.type, at)),
                                          static_cast<size_t>(bytes_of(t.type, n)));
       std::span<const std::byte> out = stored;
@@ -108,7 +118,11 @@ class Converter {
         return;
       }
       const auto out = part(out_, type, s, w);
-      quantise(type, values, out);
+      if (rounder_) {
+        rounder_(type, values, out);
+      } else {
+        quantise(type, values, out);
+      }
       dequantise(type, out, back);
     });
     for (size_t i = 0; i < values_.size(); ++i) {
@@ -129,6 +143,8 @@ class Converter {
 
   const GgufFile& file_;
   GgufWriter& writer_;
+  const Rounding& rounding_;
+  RowRounder rounder_;
   std::vector<float> values_, back_;
   std::vector<std::byte> out_;
 };
@@ -217,7 +233,7 @@ Retyped retype_gguf(const GgufFile& file, const std::string& path, const RetypeO
     out.bytes_before += t.data.size();
     out.bytes += static_cast<uint64_t>(bytes_of(type, elements(t)));
   }
-  Converter converter(file, writer);
+  Converter converter(file, writer, options.rounding);
   Sums sums;
   std::vector<uint64_t> hashes;
   hashes.reserve(file.tensors().size());

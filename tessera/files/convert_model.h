@@ -8,12 +8,15 @@
 #include <string_view>
 
 #include "tessera/files/gguf.h"
+#include "tessera/files/rounding.h"
 #include "tessera/kernels/types.h"
 
 namespace tessera {
 
 struct RetypeOptions {
   DType type = DType::q8_0;  // of matrices; can_quantise(type) must hold
+  // Of matrices that get a type with a grid (block_grid.h); null: all as quantise() does.
+  Rounding rounding = {};
   // Bytes of the old file that are done, now and then.
   std::function<void(int64_t)> progress = {};
 };
@@ -33,7 +36,7 @@ uint32_t file_type_number(DType type);
 // Throws Error for a type that is not written.
 void expect_written(DType type);
 
-// Writes all metadata of `file`, and all tensors: matrices as `type` (round to nearest), vectors
+// Writes all metadata of `file`, and all tensors: matrices as `type`, vectors,
 // routers of experts and what has no whole blocks as they are. The tables of tokens (token_embd,
 // output), which every answer passes, get no type below eight bits: q8_0 then. The new file is read
 // back and compared before this returns; on failure none is left. Throws Error naming the tensor

@@ -134,14 +134,18 @@ void write_weights(const ModelFiles& model, const std::vector<WrittenParameter>&
   for (const WrittenParameter& w : parameters) {
     const Parameter& p = w.source;
     const auto columns = static_cast<size_t>(p.columns);
-    write_rows(
-        model.path + ": " + p.tensor, w.type, p.rows, p.columns,
-        [&](int64_t begin, int64_t end, std::span<float> to) {
-          for (int64_t r = begin; r < end; ++r) {
-            read_row(p, r, to.subspan(static_cast<size_t>(r - begin) * columns, columns));
-          }
-        },
-        [&](std::span<const std::byte> bytes) { writer.write(bytes); }, sums);
+    RowJob job{.where = model.path + ": " + p.tensor,
+               .type = w.type,
+               .rows = p.rows,
+               .columns = p.columns,
+               .read = {},
+               .write = [&](std::span<const std::byte> bytes) { writer.write(bytes); }};
+    job.read = [&](int64_t begin, int64_t end, std::span<float> to) {
+      for (int64_t r = begin; r < end; ++r) {
+        read_row(p, r, to.subspan(static_cast<size_t>(r - begin) * columns, columns));
+      }
+    };
+    write_rows(job, sums);
     model.checkpoint->release(p);
     if (options.progress) options.progress(bytes_of(p.type, p.rows * p.columns));
   }

@@ -15,6 +15,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/files/assemble.h"
+#include "tessera/files/block_grid.h"
 #include "tessera/files/description_fields.h"
 #include "tessera/files/gguf_model.h"
 #include "tessera/files/gguf_writer.h"
@@ -23,32 +24,47 @@
 namespace tessera {
 namespace {
 
+// How llama.cpp stores and reads a family.
 struct Architecture {
   std::string_view family, name;
-  bool interleaved;  // rows of rotated heads in the order 0, h/2, 1, h/2 + 1, ..
+  bool interleaved = false;     // rows of rotated heads in the order 0, h/2, 1, h/2 + 1, ..
+  bool experts = false;         // whether its mixtures are written
+  bool windows = false;         // whether attention.sliding_window is heeded
+  bool norms_plus_one = false;  // norms are stored with the 1 that the network adds to them
+  bool fused = false;           // q, k and v in one tensor, gate and up in another
 };
-constexpr Architecture kArchitectures[] = {{"llama", "llama", true},     {"mistral", "llama", true},
-                                           {"smollm3", "smollm3", true}, {"qwen2", "qwen2", false},
-                                           {"qwen3", "qwen3", false},    {"olmo2", "olmo2", false}};
+constexpr Architecture kArchitectures[] = {
+    {.family = "llama", .name = "llama", .interleaved = true},
+    {.family = "mistral", .name = "llama", .interleaved = true},
+    {.family = "mixtral", .name = "llama", .interleaved = true, .experts = true},
+    {.family = "smollm3", .name = "smollm3", .interleaved = true},
+    {.family = "qwen2", .name = "qwen2"},
+    {.family = "qwen3", .name = "qwen3"},
+    {.family = "gemma", .name = "gemma", .norms_plus_one = true},
+    {.family = "gemma2", .name = "gemma2", .windows = true, .norms_plus_one = true},
+    {.family = "gemma3_text", .name = "gemma3", .windows = true, .norms_plus_one = true},
+    {.family = "phi3", .name = "phi3", .fused = true},
+    {.family = "olmo2", .name = "olmo2"}};
 
 const Architecture& architecture_of(const ModelFiles& model) {
+  const ModelDescription& d = model.description;
   std::string list;
   for (const Architecture& a : kArchitectures) {
-    if (a.family == model.description.family && model.description.experts == 0) return a;
+    if (a.family == d.family && a.experts == (d.experts > 0)) return a;
     list += (list.empty() ? "" : ", ") + std::string(a.family);
   }
   throw Error(model.path,
-              "is of the family " + model.description.family +
-                  (model.description.experts > 0 ? " with experts" : "") +
+              "is of the family " + d.family + (d.experts > 0 ? " with experts" : "") +
                   ", which is not written as GGUF",
-              "These are, without experts: " + list + ".");
+              "These are: " + list + ".");
 }
 
-// llama.cpp heeds attention.sliding_window in none of these architectures: a model whose window is
-// shorter than its context would answer otherwise there.
-ModelDescription without_idle_windows(const ModelFiles& model) {
+// The description that a program which reads GGUF ends up with. A window that it leaves out must
+// not be shorter than the context: the model would answer otherwise there.
+ModelDescription as_read(const ModelFiles& model, const Architecture& a) {
   ModelDescription d = model.description;
   for (LayerDescription& l : d.layer) {
+    if (a.windows) break;
     if (l.window > 0 && l.window < d.context) {
       throw Error(model.path,
                   fmt::format("has a sliding window of {} tokens, which programs that read GGUF "
@@ -58,6 +74,7 @@ ModelDescription without_idle_windows(const ModelFiles& model) {
     }
     l.window = 0;
   }
+  if (a.norms_plus_one) d.norm_weight_offset = 0;
   return d;
 }
 
@@ -77,24 +94,21 @@ constexpr Name kNames[] = {{Part::token_embedding, "token_embd"},
                            {Part::attention_output, "blk.{}.attn_output"},
                            {Part::attention_output_norm, "blk.{}.post_attention_norm"},
                            {Part::ffn_norm, "blk.{}.ffn_norm"},
+                           {Part::router, "blk.{}.ffn_gate_inp"},
                            {Part::gate, "blk.{}.ffn_gate"},
                            {Part::up, "blk.{}.ffn_up"},
                            {Part::down, "blk.{}.ffn_down"},
                            {Part::ffn_output_norm, "blk.{}.post_ffw_norm"}};
 
-// One tensor of the new file.
-struct Export {
-  std::string name;
+// One of the matrices (or vectors) that lie one after the other in a tensor of the new file.
+struct Piece {
   Place place;
   bool is_bias = false;
   Parameter source;
-  DType type = DType::f32;
-  int64_t rotated_head = 0;  // width of heads whose rows are reordered; 0: none
+  int64_t rotated_head = 0;            // width of heads whose rows are reordered; 0: none
+  float added = 0;                     // to every value
+  std::vector<uint64_t> rounded = {};  // as WrittenParameter has it
 
-  std::vector<int64_t> shape() const {
-    return source.rows == 1 ? std::vector{source.columns}
-                            : std::vector{source.columns, source.rows};
-  }
   // The source's row, or a vector's element, that comes at `r`.
   int64_t at(int64_t r) const {
     if (rotated_head == 0) return r;
@@ -103,34 +117,110 @@ struct Export {
   }
 };
 
-std::vector<Export> exports_of(const ModelFiles& model, const Architecture& a, DType type) {
-  const ModelDescription& d = model.description;
-  std::vector<Export> out;
-  const auto add = [&](std::string name, const Place& place, bool is_bias, Parameter source) {
-    if (!source.present()) return;
-    Export e{std::move(name), place, is_bias, std::move(source)};
-    const bool rotates = place.part == Part::query || place.part == Part::key;
-    if (rotates && a.interleaved) e.rotated_head = d.head_width;
-    e.type = written_type(e.name, e.shape(), DType::f32, type);
-    out.push_back(std::move(e));
-  };
-  const auto add_part = [&](const Name& n, int64_t layer) {
-    if (shape_of(d, n.part, layer).rows == 0) return;
-    const std::string name = fmt::format(fmt::runtime(n.name), layer);
-    const Place place{n.part, layer};
-    add(name + ".weight", place, false, model.checkpoint->weight(place));
-    add(name + ".bias", place, true, model.checkpoint->bias(place));
-  };
-  for (const Name& n : kNames) {
-    if (!in_layers(n.part)) add_part(n, -1);
+// One tensor of the new file.
+struct Export {
+  std::string name;
+  std::vector<int64_t> shape;  // fastest first
+  DType type = DType::f32;
+  std::vector<Piece> pieces;
+
+  int64_t elements() const {
+    int64_t n = 1;
+    for (const int64_t size : shape) n *= size;
+    return n;
   }
-  for (int64_t layer = 0; layer < d.layers; ++layer) {
+};
+
+bool is_of_experts(const ModelDescription& d, Part part, int64_t layer) {
+  return layer >= 0 && d.layer[static_cast<size_t>(layer)].experts &&
+         (part == Part::gate || part == Part::up || part == Part::down);
+}
+
+// Collects the tensors of the new file in llama.cpp's order of layers.
+class Exports {
+ public:
+  Exports(const ModelFiles& model, const Architecture& a, DType type)
+      : model_(model), a_(a), type_(type) {}
+
+  std::vector<Export> all() && {
     for (const Name& n : kNames) {
-      if (in_layers(n.part)) add_part(n, layer);
+      if (!in_layers(n.part)) add(n, -1);
+    }
+    for (int64_t layer = 0; layer < model_.description.layers; ++layer) {
+      for (const Name& n : kNames) {
+        if (in_layers(n.part)) add(n, layer);
+      }
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void add(const Name& n, int64_t layer) {
+    if (shape_of(model_.description, n.part, layer).rows == 0) return;
+    const std::string name = fmt::format(fmt::runtime(n.name), layer);
+    if (a_.fused && (n.part == Part::query || n.part == Part::gate)) {
+      n.part == Part::query
+          ? add(fmt::format("blk.{}.attn_qkv", layer), {Part::query, Part::key, Part::value}, layer)
+          : add(fmt::format("blk.{}.ffn_up", layer), {Part::gate, Part::up}, layer);
+    } else if (a_.fused && (n.part == Part::key || n.part == Part::value || n.part == Part::up)) {
+      return;  // with the query, with the gate
+    } else {
+      add(name, {n.part}, layer);
     }
   }
-  return out;
-}
+
+  void add(const std::string& name, std::initializer_list<Part> parts, int64_t layer) {
+    const ModelDescription& d = model_.description;
+    Export weight, bias;
+    for (const Part part : parts) {
+      const bool experts = is_of_experts(d, part, layer);
+      for (int64_t e = 0; e < (experts ? d.experts : 1); ++e) {
+        const Place place{part, layer, experts ? e : -1};
+        weight.pieces.push_back(piece(place, false, model_.checkpoint->weight(place)));
+        bias.pieces.push_back(piece(place, true, model_.checkpoint->bias(place)));
+      }
+    }
+    const bool stacked = is_of_experts(d, *parts.begin(), layer);
+    finish(name + (stacked ? "_exps.weight" : ".weight"), stacked, std::move(weight));
+    // Mixtures add none; a file that has some is refused when it is opened.
+    if (!stacked) finish(name + ".bias", stacked, std::move(bias));
+  }
+
+  Piece piece(const Place& place, bool is_bias, Parameter source) const {
+    Piece p{place, is_bias, std::move(source)};
+    const bool rotates = place.part == Part::query || place.part == Part::key;
+    if (rotates && a_.interleaved) p.rotated_head = model_.description.head_width;
+    if (is_norm(place.part) && !is_bias && a_.norms_plus_one) {
+      p.added = static_cast<float>(model_.description.norm_weight_offset);
+    }
+    return p;
+  }
+
+  void finish(std::string name, bool stacked, Export e) {
+    const size_t present = static_cast<size_t>(
+        std::ranges::count_if(e.pieces, [](const Piece& p) { return p.source.present(); }));
+    if (present == 0) return;
+    if (present < e.pieces.size()) {
+      throw Error(model_.path,
+                  fmt::format("has only {} of the {} parts of {}", present, e.pieces.size(), name),
+                  "Keep it as safetensors.");
+    }
+    const bool vectors = e.pieces[0].source.rows == 1;
+    int64_t rows = 0;
+    for (const Piece& p : e.pieces) rows += vectors ? p.source.columns : p.source.rows;
+    e.name = std::move(name);
+    if (!vectors) e.shape.push_back(e.pieces[0].source.columns);
+    e.shape.push_back(stacked ? rows / static_cast<int64_t>(e.pieces.size()) : rows);
+    if (stacked) e.shape.push_back(static_cast<int64_t>(e.pieces.size()));
+    e.type = written_type(e.name, e.shape, DType::f32, type_);
+    out_.push_back(std::move(e));
+  }
+
+  const ModelFiles& model_;
+  const Architecture& a_;
+  DType type_;
+  std::vector<Export> out_;
+};
 
 // What llama.cpp divides the frequencies by, one number a pair (Llama 3's scaling by parts).
 std::vector<float> llama3_factors(const ModelDescription& d) {
@@ -173,9 +263,8 @@ void set_padded_tokens(GgufWriter& writer, const GgufFile& vocabulary, int64_t r
   writer.set("tokenizer.ggml.scores", std::span<const float>(scores));
 }
 
-void set_metadata(GgufWriter& writer, const ModelFiles& model, const Architecture& a,
-                  const GgufFile& vocabulary, DType type) {
-  const ModelDescription& d = model.description;
+void set_metadata(GgufWriter& writer, const ModelFiles& model, const ModelDescription& d,
+                  const Architecture& a, const GgufFile& vocabulary, DType type) {
   writer.set("general.architecture", a.name);
   writer.set("general.file_type", file_type_number(type));
   writer.set("general.quantization_version", uint32_t{2});
@@ -193,13 +282,34 @@ void set_metadata(GgufWriter& writer, const ModelFiles& model, const Architectur
   set("attention.value_length", d.head_width);
   set("rope.dimension_count", d.rotary_width);
   set("vocab_size", d.vocabulary);
-  writer.set(key("attention.layer_norm_rms_epsilon"), static_cast<float>(d.norm_epsilon));
-  writer.set(key("rope.freq_base"), static_cast<float>(d.layer[0].rope_theta));
+  if (d.experts > 0) {
+    set("expert_count", d.experts);
+    set("expert_used_count", d.experts_used);
+  }
+  const auto number = [&](std::string_view name, double value) {
+    writer.set(key(name), static_cast<float>(value));
+  };
+  number("attention.layer_norm_rms_epsilon", d.norm_epsilon);
+  if (d.attention_softcap != 0) number("attn_logit_softcapping", d.attention_softcap);
+  if (d.logit_softcap != 0) number("final_logit_softcapping", d.logit_softcap);
+  // Gemma 3 has a base of its own for the layers that see a window.
+  const auto global = std::ranges::find(d.layer, 0, &LayerDescription::window);
+  number("rope.freq_base", (global == d.layer.end() ? d.layer[0] : *global).rope_theta);
+  if (a.windows) {
+    const auto sliding = std::ranges::find_if(d.layer, [](auto& l) { return l.window > 0; });
+    if (sliding != d.layer.end()) {
+      set("attention.sliding_window", sliding->window);
+      if (!sliding->rope_scaled) number("rope.freq_base_swa", sliding->rope_theta);
+    }
+  }
   const RopeScaling& s = d.rope_scaling;
   if (s.kind == ScalingKind::linear || s.kind == ScalingKind::yarn) {
     writer.set(key("rope.scaling.type"), spelling(s.kind));
-    writer.set(key("rope.scaling.factor"), static_cast<float>(s.factor));
+    number("rope.scaling.factor", s.factor);
     set("rope.scaling.original_context_length", s.original_context);
+  } else if (s.kind == ScalingKind::longrope) {
+    set("rope.scaling.original_context_length", s.original_context);
+    if (s.attention_factor != 0) number("rope.scaling.attn_factor", s.attention_factor);
   }
   set_padded_tokens(writer, vocabulary, d.vocabulary);
   for (const GgufEntry& e : vocabulary.entries()) {
@@ -211,20 +321,44 @@ void set_metadata(GgufWriter& writer, const ModelFiles& model, const Architectur
   if (!model.chat_template.empty()) writer.set("tokenizer.chat_template", model.chat_template);
 }
 
-// Rows `begin` to `end` of the new tensor, in fp32.   out [(end - begin) * columns]
-void read_rows(const Export& e, int64_t begin, int64_t end, std::span<float> out) {
-  const auto columns = static_cast<size_t>(e.source.columns);
-  if (e.source.rows > 1) {
+// Rows `begin` to `end` of a piece as they are written.   out [(end - begin) * columns]
+void read_rows(const Piece& p, int64_t begin, int64_t end, std::span<float> out) {
+  const auto columns = static_cast<size_t>(p.source.columns);
+  if (p.source.rows > 1) {
     for (int64_t r = begin; r < end; ++r) {
-      read_row(e.source, e.at(r), out.subspan(static_cast<size_t>(r - begin) * columns, columns));
+      read_row(p.source, p.at(r), out.subspan(static_cast<size_t>(r - begin) * columns, columns));
     }
     return;
   }
   std::vector<float> values(columns);
-  read_row(e.source, 0, values);
+  read_row(p.source, 0, values);
   for (size_t i = 0; i < columns; ++i) {
-    out[i] = values[static_cast<size_t>(e.at(static_cast<int64_t>(i)))];
+    out[i] = values[static_cast<size_t>(p.at(static_cast<int64_t>(i)))] + p.added;
   }
+}
+
+void write_piece(const ModelFiles& model, DType type, Piece& p, const Rounding& rounding,
+                 GgufWriter& writer, RoundingSums& sums) {
+  RowJob job{.where = model.path + ": " + p.source.tensor,
+             .type = type,
+             .rows = p.source.rows,
+             .columns = p.source.columns,
+             .read = {},
+             .write = [&](std::span<const std::byte> bytes) { writer.write(bytes); }};
+  job.read = [&](int64_t begin, int64_t end, std::span<float> to) { read_rows(p, begin, end, to); };
+  if (rounding && has_grid(type)) {
+    job.round = rounding(p.source.tensor, std::max<int64_t>(0, p.place.expert));
+  }
+  // What is no rounding of the source's own row is compared with what was written.
+  if (job.round || p.added != 0) {
+    const int64_t step = sampling_step(p.source.rows);
+    p.rounded.resize(static_cast<size_t>((p.source.rows + step - 1) / step));
+    job.wrote = [&p, step](int64_t row, std::span<const float> back) {
+      const int64_t from = p.source.rows > 1 ? p.at(row) : row;
+      if (from % step == 0) p.rounded[static_cast<size_t>(from / step)] = hash_of_row(back);
+    };
+  }
+  write_rows(job, sums);
 }
 
 bool same(double a, double b) { return static_cast<float>(a) == static_cast<float>(b); }
@@ -237,6 +371,15 @@ bool holds_factors(const ModelDescription& d, const RopeScaling& back) {
 
 // As differing_field, but llama3 scaling may come back as one factor a frequency.
 std::string lost_field(ModelDescription source, ModelDescription back) {
+  RopeScaling& want = source.rope_scaling;
+  if (want.kind == ScalingKind::longrope && want.kind == back.rope_scaling.kind) {
+    // Factors are kept in fp32, and the formula's factor of attention is written out.
+    for (auto* factors : {&want.short_factors, &want.long_factors}) {
+      for (double& f : *factors) f = static_cast<float>(f);
+    }
+    if (want.attention_factor == 0) want.attention_factor = back.rope_scaling.attention_factor;
+    want.factor = back.rope_scaling.factor;
+  }
   if (source.rope_scaling.kind == ScalingKind::llama3) {
     if (!holds_factors(source, back.rope_scaling)) return "rope_scaling of llama3";
     source.rope_scaling = back.rope_scaling = {};
@@ -245,16 +388,22 @@ std::string lost_field(ModelDescription source, ModelDescription back) {
 }
 
 // Opens what was written and compares it with its source.
-void compare(const std::string& path, const ModelFiles& model, const std::vector<Export>& exports) {
+void compare(const std::string& path, const ModelFiles& model, const ModelDescription& d,
+             std::vector<Export>&& exports) {
   const GgufModel fresh = open_gguf_model(std::make_shared<const GgufFile>(path), {});
-  const std::string lost = lost_field(without_idle_windows(model), fresh.description);
+  const std::string lost = lost_field(d, fresh.description);
   if (!lost.empty()) {
     throw Error(model.path, fmt::format("has a {}, which GGUF's metadata cannot say", lost),
                 "Keep it as safetensors.");
   }
   std::vector<WrittenParameter> written;
   written.reserve(exports.size());
-  for (const Export& e : exports) written.push_back({e.name, e.place, e.is_bias, e.type, e.source});
+  for (Export& e : exports) {
+    for (Piece& p : e.pieces) {
+      written.push_back(
+          {e.name, p.place, p.is_bias, e.type, std::move(p.source), std::move(p.rounded)});
+    }
+  }
   compare_rows(path, *fresh.checkpoint, written);
 }
 
@@ -264,7 +413,7 @@ Retyped export_gguf(const ModelFiles& model, const std::function<std::string()>&
                     const std::string& path, const RetypeOptions& options) {
   expect_written(options.type);
   const Architecture& a = architecture_of(model);
-  const ModelDescription d = without_idle_windows(model);
+  const ModelDescription d = as_read(model, a);
   const GgufFile vocabulary(vocabulary_file());
   const auto tokens = vocabulary.find("tokenizer.ggml.tokens");
   const auto* list = tokens ? std::get_if<GgufArray>(&*tokens) : nullptr;
@@ -274,42 +423,51 @@ Retyped export_gguf(const ModelFiles& model, const std::function<std::string()>&
                             list ? list->count : 0),
                 "GGUF needs a row for each; this one is not written.");
   }
-  const std::vector<Export> exports = exports_of(model, a, options.type);
+  std::vector<Export> exports = Exports(model, a, options.type).all();
   Retyped out;
   RoundingSums sums;
   const std::string unchecked = path + ".unchecked";
   {
     GgufWriter writer(unchecked);
-    set_metadata(writer, model, a, vocabulary, options.type);
-    std::vector<float> factors;
+    set_metadata(writer, model, d, a, vocabulary, options.type);
+    std::vector<std::pair<std::string_view, std::vector<float>>> factors;
     if (d.rope_scaling.kind == ScalingKind::llama3) {
-      factors = llama3_factors(d);
-      const std::array<int64_t, 1> shape = {static_cast<int64_t>(factors.size())};
-      writer.declare("rope_freqs.weight", DType::f32, shape);
+      factors.emplace_back("rope_freqs.weight", llama3_factors(d));
+    } else if (d.rope_scaling.kind == ScalingKind::longrope) {
+      const RopeScaling& s = d.rope_scaling;
+      factors.emplace_back("rope_factors_long.weight",
+                           std::vector<float>(s.long_factors.begin(), s.long_factors.end()));
+      factors.emplace_back("rope_factors_short.weight",
+                           std::vector<float>(s.short_factors.begin(), s.short_factors.end()));
+    }
+    for (const auto& [name, values] : factors) {
+      const std::array<int64_t, 1> shape = {static_cast<int64_t>(values.size())};
+      writer.declare(name, DType::f32, shape);
     }
     for (const Export& e : exports) {
-      writer.declare(e.name, e.type, e.shape());
+      writer.declare(e.name, e.type, e.shape);
       ++out.tensors;
-      const int64_t n = e.source.rows * e.source.columns;
-      if (e.type != e.source.type) ++out.changed;
-      out.bytes_before += static_cast<uint64_t>(bytes_of(e.source.type, n));
-      out.bytes += static_cast<uint64_t>(bytes_of(e.type, n));
+      if (e.type != e.pieces[0].source.type) ++out.changed;
+      for (const Piece& p : e.pieces) {
+        out.bytes_before +=
+            static_cast<uint64_t>(bytes_of(p.source.type, p.source.rows * p.source.columns));
+      }
+      out.bytes += static_cast<uint64_t>(bytes_of(e.type, e.elements()));
     }
-    if (!factors.empty()) writer.write(std::as_bytes(std::span(factors)));
-    for (const Export& e : exports) {
-      write_rows(
-          model.path + ": " + e.source.tensor, e.type, e.source.rows, e.source.columns,
-          [&](int64_t begin, int64_t end, std::span<float> to) { read_rows(e, begin, end, to); },
-          [&](std::span<const std::byte> bytes) { writer.write(bytes); }, sums);
-      model.checkpoint->release(e.source);
-      if (options.progress) {
-        options.progress(bytes_of(e.source.type, e.source.rows * e.source.columns));
+    for (const auto& [name, values] : factors) writer.write(std::as_bytes(std::span(values)));
+    for (Export& e : exports) {
+      for (Piece& p : e.pieces) {
+        write_piece(model, e.type, p, options.rounding, writer, sums);
+        model.checkpoint->release(p.source);
+        if (options.progress) {
+          options.progress(bytes_of(p.source.type, p.source.rows * p.source.columns));
+        }
       }
     }
     writer.finish();
   }
   try {
-    compare(unchecked, model, exports);
+    compare(unchecked, model, d, std::move(exports));
     std::filesystem::rename(unchecked, path);
   } catch (...) {
     static_cast<void>(std::remove(unchecked.c_str()));

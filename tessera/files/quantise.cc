@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tessera/files/quantise_k.h"
+#include "tessera/files/block_grid.h"
 #include "tessera/kernels/half.h"
 
 namespace tessera {
@@ -75,6 +75,33 @@ void q8_0(const float* x, uint8_t* b) {
   for (int i = 0; i < 32; ++i) b[2 + i] = static_cast<uint8_t>(std::lround(x[i] * inverse));
 }
 
+// What has no reference of ggml's to follow: the fitted grid's nearest codes.
+void fitted(DType type, std::span<const float> x, std::span<const float> weights, uint8_t* b) {
+  const BlockGrid grid = fit_grid(type, x, weights);
+  std::array<int8_t, BlockGrid::kMostElements> codes;
+  for (size_t i = 0; i < x.size(); ++i) {
+    codes[i] = static_cast<int8_t>(grid.nearest(static_cast<int>(i) / grid.part_elements, x[i]));
+  }
+  put_block(type, grid, std::span(codes).first(x.size()), b);
+}
+
+template <DType type>
+void k_block(const float* x, uint8_t* b) {
+  fitted(type, {x, BlockGrid::kMostElements}, {}, b);
+}
+
+double weighted_error(DType type, std::span<const float> x, std::span<const float> weights,
+                      std::span<const std::byte> block) {
+  std::array<float, BlockGrid::kMostElements> back;
+  dequantise(type, block, std::span(back).first(x.size()));
+  double error = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double off = static_cast<double>(x[i]) - back[i];
+    error += weights[i] * off * off;
+  }
+  return error;
+}
+
 void blocks(DType type, void (*block)(const float*, uint8_t*), std::span<const float> values,
             uint8_t* out) {
   const TypeLayout layout = layout_of(type);
@@ -129,13 +156,33 @@ void quantise(DType type, std::span<const float> values, std::span<std::byte> ou
     case DType::q8_0:
       return blocks(type, q8_0, values, b);
     case DType::q4_k:
-      return blocks(type, quantise_q4_k, values, b);
+      return blocks(type, k_block<DType::q4_k>, values, b);
     case DType::q5_k:
-      return blocks(type, quantise_q5_k, values, b);
+      return blocks(type, k_block<DType::q5_k>, values, b);
     case DType::q6_k:
-      return blocks(type, quantise_q6_k, values, b);
+      return blocks(type, k_block<DType::q6_k>, values, b);
     default:
       return;
+  }
+}
+
+void quantise_weighted(DType type, std::span<const float> values, std::span<const float> weights,
+                       std::span<std::byte> out) {
+  quantise(type, values, out);
+  if (!has_grid(type)) return;
+  const TypeLayout layout = layout_of(type);
+  const auto n = static_cast<size_t>(layout.block_elements),
+             bytes = static_cast<size_t>(layout.block_bytes);
+  std::array<std::byte, 256> other;
+  for (size_t at = 0; at < values.size(); at += n) {
+    const auto x = values.subspan(at, n), w = weights.subspan(at % weights.size(), n);
+    const auto plain = out.subspan(at / n * bytes, bytes);
+    if (std::ranges::all_of(w, [&](float v) { return v == w[0]; })) continue;
+    const auto block = std::span(other).first(bytes);
+    fitted(type, x, w, reinterpret_cast<uint8_t*>(block.data()));
+    if (weighted_error(type, x, w, block) < weighted_error(type, x, w, plain)) {
+      std::ranges::copy(block, plain.begin());
+    }
   }
 }
 

@@ -20,7 +20,15 @@ std::span<const DType> writable_types();
 
 // Needs can_quantise(type), values.size() a multiple of the block and out of the matching size. The
 // plain types round to nearest even; q4_0 to q8_0 give the bits that ggml's reference gives; q4_k
-// to q6_k are fitted (quantise_k.h). Values must be finite.
+// to q6_k are fitted (block_grid.h). Values must be finite.
 void quantise(DType type, std::span<const float> values, std::span<std::byte> out);
+
+// The same for whole rows, where what an error costs differs by column: sum of weight * error^2 of
+// a block is never above that of quantise(), whose bytes come out where all weights of a block are
+// equal, and for types without a grid (block_grid.h).
+//   values  [rows, columns]
+//   weights [columns], finite, >= 0; columns a multiple of the block
+void quantise_weighted(DType type, std::span<const float> values, std::span<const float> weights,
+                       std::span<std::byte> out);
 
 }  // namespace tessera

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "tessera/base/error.h"
+#include "tessera/base/hash.h"
 #include "tessera/base/pool.h"
 #include "tessera/files/description_fields.h"
 #include "tessera/files/quantise.h"
@@ -64,6 +65,12 @@ std::string differing_field(const ModelDescription& a, const ModelDescription& b
   return "";
 }
 
+int64_t sampling_step(int64_t rows) { return std::max<int64_t>(1, rows / 64); }
+
+uint64_t hash_of_row(std::span<const float> row) {
+  return hash_of({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
+}
+
 void compare_rows(const std::string& path, const Checkpoint& fresh,
                   const std::vector<WrittenParameter>& written) {
   std::vector<float> want, got;
@@ -74,13 +81,17 @@ void compare_rows(const std::string& path, const Checkpoint& fresh,
     want.resize(columns);
     got.resize(columns);
     bytes.resize(static_cast<size_t>(bytes_of(w.type, w.source.columns)));
-    const int64_t step = std::max<int64_t>(1, w.source.rows / 64);
+    const int64_t step = sampling_step(w.source.rows);
     bool equal = p.rows == w.source.rows && p.columns == w.source.columns;
     for (int64_t r = 0; equal && r < w.source.rows; r += step) {
+      read_row(p, r, got);
+      if (!w.rounded.empty()) {
+        equal = hash_of_row(got) == w.rounded[static_cast<size_t>(r / step)];
+        continue;
+      }
       read_row(w.source, r, want);
       quantise(w.type, want, bytes);
       dequantise(w.type, bytes, want);
-      read_row(p, r, got);
       equal = want == got;
     }
     if (!equal) {
@@ -89,14 +100,14 @@ void compare_rows(const std::string& path, const Checkpoint& fresh,
   }
 }
 
-void write_rows(const std::string& where, DType type, int64_t rows, int64_t columns,
-                const RowReader& read, const std::function<void(std::span<const std::byte>)>& write,
-                RoundingSums& sums) {
+void write_rows(const RowJob& job, RoundingSums& sums) {
+  const DType type = job.type;
+  const int64_t columns = job.columns;
   const int64_t each = std::max<int64_t>(1, kPortion / columns);
   std::vector<float> values, back;
   std::vector<std::byte> bytes;
-  for (int64_t first = 0; first < rows; first += each) {
-    const int64_t n = std::min(each, rows - first);
+  for (int64_t first = 0; first < job.rows; first += each) {
+    const int64_t n = std::min(each, job.rows - first);
     values.resize(static_cast<size_t>(n * columns));
     back.resize(values.size());
     bytes.resize(static_cast<size_t>(bytes_of(type, n * columns)));
@@ -111,16 +122,20 @@ void write_rows(const std::string& where, DType type, int64_t rows, int64_t colu
       const auto at = static_cast<size_t>(bytes_of(type, s.begin * columns));
       const auto out =
           std::span(bytes).subspan(at, static_cast<size_t>(bytes_of(type, s.end * columns)) - at);
-      read(first + s.begin, first + s.end, part);
+      job.read(first + s.begin, first + s.end, part);
       if (all_finite(part)) {
-        quantise(type, part, out);
+        if (job.round) {
+          job.round(type, part, out);
+        } else {
+          quantise(type, part, out);
+        }
         dequantise(type, out, again);
         if (all_finite(again)) return;
       }
       finite = false;
     });
     if (!finite) {
-      throw Error(where,
+      throw Error(job.where,
                   fmt::format("holds a value, in rows {} to {}, that is not finite as {}", first,
                               first + n - 1, std::string(layout_of(type).name)),
                   "These weights are damaged, or need a type with more range: bf16 or f32.");
@@ -130,7 +145,11 @@ void write_rows(const std::string& where, DType type, int64_t rows, int64_t colu
       sums.error += off * off;
       sums.size += static_cast<double>(values[i]) * values[i];
     }
-    write(bytes);
+    const auto width = static_cast<size_t>(columns);
+    for (int64_t r = 0; job.wrote && r < n; ++r) {
+      job.wrote(first + r, std::span(back).subspan(static_cast<size_t>(r) * width, width));
+    }
+    job.write(bytes);
   }
 }
 

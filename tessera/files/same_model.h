@@ -10,6 +10,7 @@
 
 #include "tessera/files/checkpoint.h"
 #include "tessera/files/model_description.h"
+#include "tessera/files/rounding.h"
 #include "tessera/kernels/types.h"
 
 namespace tessera {
@@ -25,7 +26,13 @@ struct WrittenParameter {
   bool is_bias = false;
   DType type = DType::f32;  // in the new file
   Parameter source;
+  // What sampled rows became: number r * sampling_step(rows) of the source has hash r. Empty: what
+  // quantise() gives.
+  std::vector<uint64_t> rounded = {};
 };
+// Rows from one that is compared to the next, of a matrix of `rows`.
+int64_t sampling_step(int64_t rows);
+uint64_t hash_of_row(std::span<const float> row);
 // Compares some rows of each parameter, 64 of a large one, with what `fresh` has at its place.
 // Throws Error naming `path` and the first that is not what its source gives as its new type.
 void compare_rows(const std::string& path, const Checkpoint& fresh,
@@ -37,11 +44,18 @@ using RowReader = std::function<void(int64_t begin, int64_t end, std::span<float
 struct RoundingSums {
   double error = 0, size = 0;
 };
-// Rounds `rows` rows of `columns` values to `type`, portion by portion on the pool's threads, and
-// hands the bytes on in order. Throws Error naming `where` for a value that is not finite, or not
-// in the new type.
-void write_rows(const std::string& where, DType type, int64_t rows, int64_t columns,
-                const RowReader& read, const std::function<void(std::span<const std::byte>)>& write,
-                RoundingSums& sums);
+// Rows to be rounded: portion by portion, in order.
+struct RowJob {
+  std::string where;  // for errors
+  DType type = DType::f32;
+  int64_t rows = 0, columns = 0;
+  RowReader read;
+  RowRounder round = {};  // empty: quantise()
+  std::function<void(std::span<const std::byte>)> write;
+  // If set, is then given each row's values as rounded.   back [columns]
+  std::function<void(int64_t row, std::span<const float> back)> wrote = {};
+};
+// Runs on the pool's threads. Throws Error for a value that is not finite, or not in the new type.
+void write_rows(const RowJob& job, RoundingSums& sums);
 
 }  // namespace tessera

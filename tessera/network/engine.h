@@ -49,6 +49,10 @@ std::string engine_text(const Network& network);
 // stop_profile(). A network of another kind counts nothing.
 void start_profile(Network& network, Profile& profile);
 void stop_profile(Network& network);
+// Shows an observer (stage.h) what the matrices of every pass read; null: nobody. Not owned. False
+// for a network of another kind.
+class InputObserver;
+bool observe_inputs(Network& network, InputObserver* observer);
 // Measured now, with the pool's threads, on a network that has run. Zero for one of another kind.
 NetworkFloor floor_of(const Network& network);
 

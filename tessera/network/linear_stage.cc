@@ -55,6 +55,9 @@ StageWork LinearStage::work(const Chunk& chunk, int64_t /*keys_read*/) const {
 void LinearStage::run(Crew& crew, const Chunk& chunk) {
   const int64_t rows = wanted_ ? static_cast<int64_t>(chunk.wanted.size()) : chunk.rows;
   if (rows == 0) return;
+  if (crew.observer) {
+    for (const Place& place : places) crew.observer->see(crew, place, *in_, rows);
+  }
   // Few rows are bound by memory: one long stream a thread is fastest. Many are bound by
   // arithmetic, where claimed panels even out a thread that loses its core.
   if (rows <= kTileTokens) {

@@ -27,6 +27,7 @@ class LinearStage final : public Stage {
   bool wanted() const { return wanted_; }
   const Tiles* tiles() const { return tiles_; }
   std::vector<LinearPart> parts;
+  std::vector<Place> places;  // of the parts, for who observes their input
 
  private:
   const Rows* in_;

@@ -68,7 +68,8 @@ void MixtureStage::sort_rows(int64_t rows) {
   s.begin[0] = 0;
 }
 
-void MixtureStage::run_expert(Crew& crew, const Expert& expert, int64_t begin, int64_t count) {
+void MixtureStage::run_expert(Crew& crew, int64_t number, int64_t begin, int64_t count) {
+  const Expert& expert = experts[static_cast<size_t>(number)];
   auto& s = *scratch_;
   const Share mine = share_of(count, crew.thread, crew.size());
   for (int64_t i = mine.begin; i < mine.end; ++i) {
@@ -76,6 +77,7 @@ void MixtureStage::run_expert(Crew& crew, const Expert& expert, int64_t begin, i
                 static_cast<size_t>(in_->width) * sizeof(float));
   }
   crew.barrier();
+  if (crew.observer) crew.observer->see(crew, {Part::up, layer, number}, s.gathered, count);
   if (takes_quantised(expert.up.packing)) {
     quantise_tiles(crew, s.gathered, s.gathered_tiles, count);
     crew.barrier();
@@ -92,6 +94,7 @@ void MixtureStage::run_expert(Crew& crew, const Expert& expert, int64_t begin, i
     }
   }
   crew.barrier();
+  if (crew.observer) crew.observer->see(crew, {Part::down, layer, number}, s.up, count);
   if (takes_quantised(expert.down.packing)) {
     quantise_tiles(crew, s.up, s.inner_tiles, count);
     crew.barrier();
@@ -130,7 +133,7 @@ void MixtureStage::run(Crew& crew, const Chunk& chunk) {
   // Experts in ascending order: a row's sum has one order whatever rows are beside it.
   for (size_t e = 0; e < experts.size(); ++e) {
     const int64_t begin = scratch_->begin[e], count = scratch_->begin[e + 1] - begin;
-    if (count > 0) run_expert(crew, experts[e], begin, count);
+    if (count > 0) run_expert(crew, static_cast<int64_t>(e), begin, count);
   }
 }
 

@@ -43,11 +43,12 @@ class MixtureStage final : public Stage {
 
   PackedMatrix router;
   std::vector<Expert> experts;
+  int64_t layer = 0;
 
  private:
   void route(Crew& crew, int64_t rows);
   void sort_rows(int64_t rows);
-  void run_expert(Crew& crew, const Expert& expert, int64_t begin, int64_t count);
+  void run_expert(Crew& crew, int64_t number, int64_t begin, int64_t count);
   MixtureShape shape_;
   const Rows* in_;
   const Tiles* tiles_;

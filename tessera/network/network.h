@@ -102,9 +102,11 @@ class Network {
   virtual void read_layer(Past& past, std::span<const float> vectors, int64_t layer,
                           const LayerSink& sink);
 
-  // Bytes that all pasts of this network hold together, shared ones once. 0: not known.
+  // Bytes that all pasts of this network hold together, shared ones once, and what their policies
+  // hold beside them. 0: not known.
   virtual int64_t cache_bytes() const { return 0; }
-  // The most that one past with `policy` holds on the way to `tokens` tokens, `step` at a time.
+  // The most of these that one past with `policy` holds on the way to `tokens` tokens, `step` at a
+  // time.
   virtual int64_t cache_bytes_for(const std::string& policy, int64_t tokens, int64_t step) const {
     static_cast<void>(policy), static_cast<void>(tokens), static_cast<void>(step);
     return 0;

@@ -164,6 +164,7 @@ class Compiler {
     const Parameter bias = checkpoint_.bias(op.place);
     stage->parts.push_back(
         {m, bias.present() ? plan_.weights_.vector(bias) : nullptr, allocate(op.output)});
+    stage->places.push_back(op.place);
     stage->modules.push_back(plan_.weights_.module(number));
   }
 
@@ -191,6 +192,7 @@ class Compiler {
         MixtureShape{d_.experts_used, d_.experts_renormalised, op.activation}, rows(op.inputs[0]),
         tiles, allocate(op.output), &plan_.mixture_.back());
     stage->router = router;
+    stage->layer = op.place.layer;
     for (int64_t e = 0; e < d_.experts; ++e) {
       auto get = [&](Part part) {
         return plan_.weights_.matrix(
@@ -401,11 +403,11 @@ void Plan::prepare(const Chunk& chunk) {
 namespace {
 
 void run_stages(std::span<const std::unique_ptr<Stage>> stages, const Chunk& chunk,
-                Profile* profile) {
+                Profile* profile, InputObserver* observer) {
   const auto grain = chunk.rows <= kTileTokens ? Pool::Grain::fine : Pool::Grain::coarse;
   Pool::instance().run(
       [&](int64_t thread, Team& team) {
-        Crew crew{thread, team};
+        Crew crew{thread, team, 0, observer};
         Profile* const counts = thread == 0 ? profile : nullptr;
         for (const auto& stage : stages) {
           if (counts) counts->stage_begins(chunk);
@@ -434,14 +436,14 @@ NetworkFloor Plan::floor() const {
   return floor;
 }
 
-void Plan::run_body(const Chunk& chunk) { run_stages(body_, chunk, profile_); }
-void Plan::run_head(const Chunk& chunk) { run_stages(head_, chunk, profile_); }
+void Plan::run_body(const Chunk& chunk) { run_stages(body_, chunk, profile_, observer_); }
+void Plan::run_head(const Chunk& chunk) { run_stages(head_, chunk, profile_, nullptr); }
 
 const AttendStage& Plan::run_to_attention(const Chunk& chunk, int64_t layer) {
   for (size_t i = 0; i < body_.size(); ++i) {
     const auto* attend = dynamic_cast<const AttendStage*>(body_[i].get());
     if (!attend || attend->layer() != layer) continue;
-    run_stages(std::span(body_).first(i), chunk, profile_);
+    run_stages(std::span(body_).first(i), chunk, profile_, observer_);
     return *attend;
   }
   throw Error("layer " + std::to_string(layer), "has no attention");

@@ -33,6 +33,8 @@ class Plan {
   void prepare(const Chunk& chunk);
   // Where the costs of what runs are counted; null: nowhere. Not owned.
   void count_into(Profile* profile) { profile_ = profile; }
+  // Who is shown what the matrices of the body read; null: nobody. Not owned.
+  void observe_inputs(InputObserver* observer) { observer_ = observer; }
   // Needs reserve() before it. Takes some 0.1 s.
   NetworkFloor floor() const;
   // All stages over all rows of the chunk; `wanted` is left to run_head().
@@ -71,6 +73,7 @@ class Plan {
   std::vector<std::unique_ptr<Stage>> body_, head_;
   AttendScratch attend_;
   Profile* profile_ = nullptr;
+  InputObserver* observer_ = nullptr;
   const Rows* hidden_ = nullptr;
   const Rows* logits_ = nullptr;
   int64_t rows_ = 0, wanted_ = 0;

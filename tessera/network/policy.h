@@ -116,6 +116,8 @@ class ContextPolicy {
   // neither reads what an earlier one wrote nor writes what a later one reads.
   virtual void moves(int64_t /*layer*/, int64_t /*kv_head*/, std::vector<Move>& /*moves*/) {}
   virtual PolicyCounters counters() const { return {}; }
+  // After attach(): the most that counters().bytes is on the way to a text of `tokens`.
+  virtual int64_t bytes_for(int64_t /*tokens*/) const { return 0; }
 };
 
 }  // namespace tessera

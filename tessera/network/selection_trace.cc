@@ -56,6 +56,7 @@ class Traced final : public ContextPolicy {
     policy_->moves(layer, kv_head, moves);
   }
   PolicyCounters counters() const override { return policy_->counters(); }
+  int64_t bytes_for(int64_t tokens) const override { return policy_->bytes_for(tokens); }
 
  private:
   void tell(const StepView& step, const std::vector<Run>& runs, bool damped) const {

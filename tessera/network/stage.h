@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tessera/base/pool.h"
+#include "tessera/files/checkpoint.h"
 #include "tessera/kernels/kernels.h"
 #include "tessera/network/kv_store.h"
 #include "tessera/network/network.h"
@@ -53,11 +54,23 @@ struct Chunk {
   std::span<const int32_t> wanted;      // rows whose results are wanted, for the head's stages
 };
 
+struct Crew;
+
+// Is shown what the matrices of the body read. Every thread of a crew calls it with the same
+// arguments between two barriers; it may pass barriers itself, and must not throw.
+class InputObserver {
+ public:
+  virtual ~InputObserver() = default;
+  // The first `rows` rows of `in` go into the matrix at `place`.
+  virtual void see(Crew& crew, const Place& place, const Rows& in, int64_t rows) = 0;
+};
+
 // One thread's view of a run.
 struct Crew {
   int64_t thread;
   Team& team;
-  int64_t phase = 0;  // barriers passed
+  int64_t phase = 0;                  // barriers passed
+  InputObserver* observer = nullptr;  // null: nobody looks
 
   void barrier() {
     team.barrier();

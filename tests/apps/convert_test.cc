@@ -37,5 +37,25 @@ TEST(Convert, RefusesWhatItCannotDo) {
   EXPECT_EQ(folder.files(), 1u);
 }
 
+TEST(Convert, RefusesACalibrationThatSaysNothing) {
+  NEEDS_MODEL("smollm2");
+  test::TemporaryFolder folder;
+  const auto calibrated = [&](const std::string& type, const std::string& text,
+                              const std::string& how) {
+    return spawn(
+        {"convert", "-o", folder / "m.gguf", "--type", type, "--calibrate", text, "--round", how});
+  };
+  const std::string empty = folder.write("empty.txt", "");
+  const std::string brief = folder.write("brief.txt", std::string("\xff\0\xc0 <|im_end|>", 14));
+  expect_refused(calibrated("q4_0", empty, "weighted"), 1, "holds 0 tokens");
+  expect_refused(calibrated("q4_0", brief, "gptq"), 1, "too few");
+  expect_refused(calibrated("q4_0", folder / "none.txt", "weighted"), 1, "none.txt");
+  expect_refused(calibrated("q8_0", brief, "weighted"), 2, "changes nothing about q8_0");
+  expect_refused(calibrated("q4_0", brief, "best"), 2, "best");
+  expect_refused(spawn({"convert", "-o", folder / "m.gguf", "--type", "q4_0", "--round", "gptq"}),
+                 2, "Add --calibrate");
+  EXPECT_EQ(folder.files(), 2u);
+}
+
 }  // namespace
 }  // namespace tessera

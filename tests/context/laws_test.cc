@@ -81,5 +81,44 @@ TEST(ContextLaws, EveryPolicySelectsWhatTheSeamPromises) {
   }
 }
 
+// Memory is planned by what a policy says it will hold.
+TEST(ContextLaws, NoPolicyHoldsMoreThanItSays) {
+  const ModelFiles model = test::tiny_model(long_description(), 9);
+  const auto network = load_network(model);
+  for (const auto& guest : guests<ContextPolicy>()) {
+    SCOPED_TRACE(guest.entry.name);
+    for (const int64_t prompt : {0, 100}) {
+      const auto past = network->new_past(guest.entry.name);
+      if (prompt > 0) past->announce(prompt);
+      const auto ids = random_ids(8, 140, model.description.vocabulary);
+      std::vector<float> vectors(ids.size() * 64);
+      network->embed(ids, vectors);
+      int64_t most = 0, held = 0;
+      for (int64_t at = 0, n = 0; at < 140; at += n) {
+        n = at == 0 ? 100 : 8;
+        Segment s;
+        s.past = past.get();
+        s.vectors =
+            std::span(vectors).subspan(static_cast<size_t>(at * 64), static_cast<size_t>(n * 64));
+        s.count = n;
+        network->forward({&s, 1});
+        const PastCounters c = past->counters();
+        EXPECT_EQ(network->cache_bytes(), c.bytes_resident + c.bytes_policy);
+        most = network->cache_bytes_for(guest.entry.name, at + n, n);
+        held = std::max(held, c.bytes_resident + c.bytes_policy);
+        EXPECT_LE(held, most) << at + n;
+      }
+      EXPECT_GE(4 * held, most);
+      {
+        const auto fork = past->fork();
+        EXPECT_GE(network->cache_bytes(), past->counters().bytes_policy);
+      }
+      EXPECT_EQ(network->cache_bytes(),
+                past->counters().bytes_resident + past->counters().bytes_policy);
+    }
+    EXPECT_EQ(network->cache_bytes(), 0);
+  }
+}
+
 }  // namespace
 }  // namespace tessera

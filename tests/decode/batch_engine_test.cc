@@ -101,11 +101,13 @@ TEST(BatchEngine, WithLittleMemoryRequestsArePreemptedAndAnswerAsTheyDoAlone) {
 }
 
 TEST(BatchEngine, NeverHoldsMoreThanItsMemory) {
-  LanguageModel model = tiny();
-  BatchOptions options{.running = 8, .rows = 64, .memory = 3 * model.cache_bytes_for(290, 1)};
-  BatchEngine engine(model, toy::letters(96), options);
-  for (BatchRequest& r : requests(30, 4)) engine.submit(std::move(r));
-  while (engine.step()) EXPECT_LE(model.cache_bytes(), options.memory);
+  for (const char* policy : {"full", "quest:page=4,budget=40"}) {
+    LanguageModel model = tiny(policy);
+    BatchOptions options{.running = 8, .rows = 64, .memory = 3 * model.cache_bytes_for(290, 1)};
+    BatchEngine engine(model, toy::letters(96), options);
+    for (BatchRequest& r : requests(30, 4)) engine.submit(std::move(r));
+    while (engine.step()) EXPECT_LE(model.cache_bytes(), options.memory) << policy;
+  }
 }
 
 TEST(BatchEngine, ARequestThatNoMemoryHoldsIsToldWhatWouldDo) {

@@ -198,5 +198,61 @@ TEST(Draft, WhatCannotBeServedIsRefused) {
   EXPECT_THROW(lookup({.longest = 2, .shortest = 3}), Error);
 }
 
+TEST(Draft, WhatADraftingModelHoldsCountsAsMemory) {
+  LanguageModel model = tiny(7), second = tiny(7);
+  const int64_t each = model.cache_bytes_for(200, 1);
+  const BatchOptions options{.running = 6, .rows = 40, .memory = 5 * each};
+  BatchEngine engine(model, toy::letters(96), options);
+  std::map<uint64_t, Generation> results;
+  for (uint64_t i = 0; i < 10; ++i) {
+    BatchRequest r;
+    r.prompt = test::random_ids(i, 90, 95);
+    r.options = asking("greedy", "draft-model", &second);
+    r.done = [&results, i](Generation g) {
+      g.past.reset();
+      results.emplace(i, std::move(g));
+    };
+    engine.submit(std::move(r));
+  }
+  int64_t most = 0;
+  while (engine.step()) {
+    most = std::max(most, second.cache_bytes());
+    EXPECT_LE(model.cache_bytes() + second.cache_bytes(), options.memory);
+  }
+  EXPECT_GT(most, 0);
+  EXPECT_GT(engine.counters().preempted, 0);
+  int64_t kept = 0;
+  for (const auto& [i, got] : results) {
+    LanguageModel lone = tiny(7);
+    const auto alone =
+        generate(lone, toy::letters(96), test::random_ids(i, 90, 95), asking("greedy", "none"));
+    EXPECT_EQ(got.error, "");
+    EXPECT_EQ(got.best.ids, alone.best.ids) << i;
+    kept += got.drafts.kept;
+  }
+  EXPECT_GT(kept, 0);
+}
+
+TEST(Draft, ARequestWhoseDraftsDoNotFitIsToldWhatWouldDo) {
+  LanguageModel model = tiny(7), second = tiny(8);
+  const auto answer = [&](int64_t memory) {
+    BatchEngine engine(model, toy::letters(96), {.memory = memory});
+    Generation result;
+    BatchRequest r;
+    r.prompt = test::random_ids(1, 150, 95);
+    r.options = asking("greedy", "draft-model", &second);
+    r.done = [&](Generation g) { result = std::move(g); };
+    engine.submit(std::move(r));
+    engine.drain();
+    return result.error;
+  };
+  const std::string said = answer(model.cache_bytes_for(190, 1));
+  const size_t at = said.find("Allow ");
+  ASSERT_NE(at, std::string::npos) << said;
+  const int64_t would_do = std::stoll(said.substr(at + 6));
+  EXPECT_GT(would_do, model.cache_bytes_for(190, 1));
+  EXPECT_EQ(answer(would_do), "");
+}
+
 }  // namespace
 }  // namespace tessera

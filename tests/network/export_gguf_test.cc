@@ -1,6 +1,7 @@
 // Oracle: the network that the file was made from, bit for bit.
 #include "tessera/files/export_gguf.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -14,6 +15,7 @@
 
 #include "tessera/files/gguf_model.h"
 #include "tessera/files/gguf_writer.h"
+#include "tessera/files/quantise.h"
 #include "tests/base/refusal.h"
 #include "tests/base/same_bits.h"
 #include "tests/base/temporary_folder.h"
@@ -34,6 +36,46 @@ using test::tiny_model;
 ModelDescription of_family(const std::string& family) {
   ModelDescription d = tiny_description();
   d.family = family;
+  return d;
+}
+
+ModelDescription gemma(const std::string& family) {
+  ModelDescription d = of_family(family);
+  d.activation = Activation::gelu_tanh;
+  d.norm_weight_offset = 1;
+  d.embedding_scale = 8;  // of a width of 64
+  d.tied = true;
+  return d;
+}
+
+ModelDescription gemma2() {
+  ModelDescription d = gemma("gemma2");
+  d.norm_after = true;
+  d.attention_scale = 0.25;  // of heads of 16
+  d.attention_softcap = 50;
+  d.logit_softcap = 30;
+  d.layer[0].window = 20;
+  return d;
+}
+
+// Five layers with windows and a base of their own before each one that sees everything.
+ModelDescription gemma3() {
+  ModelDescription d = gemma("gemma3_text");
+  d.norm_after = true;
+  d.query_key_norm = true;
+  d.attention_scale = 0.25;
+  d.layers = 7;
+  d.layer.resize(7);
+  d.rope_scaling.kind = ScalingKind::linear;
+  d.rope_scaling.factor = 8;
+  d.rope_scaling.original_context = 512;
+  for (size_t i = 0; i < 7; ++i) {
+    d.layer[i].rope_theta = 1e6;
+    if (i == 5) continue;
+    d.layer[i].rope_theta = 5000;
+    d.layer[i].rope_scaled = false;
+    d.layer[i].window = 16;
+  }
   return d;
 }
 
@@ -70,6 +112,20 @@ TEST(ExportGguf, GivesTheSameNetwork) {
   cases.back().rope_scaling.original_context = 512;
   cases.push_back(of_family("mistral"));
   for (LayerDescription& l : cases.back().layer) l.window = 512;  // never shorter than the text
+  cases.push_back(of_family("mixtral"));
+  cases.back().experts = 5;
+  cases.back().experts_used = 2;
+  for (LayerDescription& l : cases.back().layer) l.experts = true;
+  cases.push_back(of_family("phi3"));
+  cases.push_back(of_family("phi3"));
+  cases.back().rope_scaling.kind = ScalingKind::longrope;
+  cases.back().rope_scaling.original_context = 128;
+  cases.back().rope_scaling.short_factors = {1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75};
+  cases.back().rope_scaling.long_factors = {1, 2, 3, 4, 5, 6, 7, 8.5};
+  cases.back().rope_scaling.attention_factor = 1.1875;
+  cases.push_back(gemma("gemma"));
+  cases.push_back(gemma2());
+  cases.push_back(gemma3());
   for (const ModelDescription& d : cases) {
     SCOPED_TRACE(d.family);
     const ModelFiles model = tiny_model(d, 21);
@@ -115,6 +171,39 @@ TEST(ExportGguf, MatricesGetTheTypeThatIsAsked) {
   EXPECT_EQ(file.tensor("blk.1.ffn_norm.weight")->type, DType::f32);
 }
 
+TEST(ExportGguf, FusedAndStackedTensorsAreRoundedMatrixByMatrix) {
+  const TemporaryFolder folder;
+  ModelDescription d = of_family("mixtral");
+  d.experts = 3;
+  d.experts_used = 2;
+  for (LayerDescription& l : d.layer) l.experts = true;
+  const std::string path = folder / "model.gguf";
+  const auto tokens = vocabulary(folder / "vocabulary.gguf");
+  std::vector<int64_t> experts;
+  RetypeOptions options{.type = DType::q4_0};
+  options.rounding = [&](std::string_view, int64_t number) -> RowRounder {
+    experts.push_back(number);
+    // Another rounding than plain, so that comparing with plain would fail.
+    return [](DType type, std::span<const float> values, std::span<std::byte> out) {
+      std::vector<float> half(values.begin(), values.end());
+      for (float& x : half) x /= 2;
+      quantise(type, half, out);
+    };
+  };
+  export_gguf(tiny_model(d, 21), tokens, path, options);
+  EXPECT_EQ(std::ranges::count(experts, 2), 2 * 3);
+  const GgufFile file(path);
+  EXPECT_EQ(file.tensor("blk.1.ffn_gate_exps.weight")->shape, (std::vector<int64_t>{64, 96, 3}));
+  EXPECT_EQ(file.tensor("blk.1.ffn_gate_exps.weight")->type, DType::q4_0);
+  EXPECT_EQ(file.tensor("blk.1.ffn_gate_inp.weight")->type, DType::f32);
+  const ModelFiles phi = tiny_model(of_family("phi3"), 21);
+  export_gguf(phi, tokens, path, {.type = DType::q8_0});
+  const GgufFile fused(path);
+  EXPECT_EQ(fused.tensor("blk.0.attn_qkv.weight")->shape, (std::vector<int64_t>{64, 128}));
+  EXPECT_EQ(fused.tensor("blk.0.ffn_up.weight")->shape, (std::vector<int64_t>{64, 192}));
+  EXPECT_FALSE(fused.tensor("blk.0.ffn_gate.weight"));
+}
+
 TEST(ExportGguf, RowsWithoutTokensAreUnusedTokens) {
   const TemporaryFolder folder;
   const ModelFiles model = tiny_model(of_family("qwen2"), 21);
@@ -148,6 +237,17 @@ TEST(ExportGguf, WhatCannotBeSaidIsRefusedAndLeavesTheOldFile) {
   d = of_family("llama");
   d.attention_scale = 0.5;
   expect_says(refused(d, tokens), "attention_scale of 0.5");
+  d = gemma2();
+  d.layer[1].window = 20;
+  expect_says(refused(d, tokens), "layer 1");
+  d = gemma3();
+  d.attention_scale = 0.3;
+  expect_says(refused(d, tokens), "attention_scale of 0.3");
+  d = of_family("qwen3");
+  d.experts = 4;
+  d.experts_used = 2;
+  for (LayerDescription& l : d.layer) l.experts = true;
+  expect_says(refused(d, tokens), "family qwen3 with experts");
   d = of_family("llama");
   d.layer[0].rope_theta = 77;
   expect_says(refused(d, tokens), "layer 1");

@@ -31,6 +31,7 @@ class MemoryCheckpoint final : public Checkpoint {
                         : get(place, rows, columns, rows > 1 ? type_ : DType::f32, false);
   }
   Parameter bias(const Place& place) const override {
+    if (place.part == Part::router || place.expert >= 0) return {};  // mixtures add none
     const auto [rows, columns] = shape(place);
     const bool norm = rows == 1 && place.part != Part::token_type_embedding;
     if (columns == 0 || (norm ? d_.norm == NormKind::rms : !biased_)) return {};

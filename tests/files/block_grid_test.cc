@@ -1,5 +1,5 @@
 // Oracle: the formats' own sums, with every code tried for every value.
-#include "tessera/files/quantise_k.h"
+#include "tessera/files/block_grid.h"
 
 #include <algorithm>
 #include <cmath>
@@ -86,7 +86,7 @@ struct Parts {
   }
 };
 
-TEST(QuantiseK, NoStepOfAScaleMakesTheErrorSmaller) {
+TEST(BlockGrid, NoStepOfAScaleMakesTheErrorSmaller) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
   for (const DType type : kTypes) {
@@ -118,7 +118,7 @@ TEST(QuantiseK, NoStepOfAScaleMakesTheErrorSmaller) {
   }
 }
 
-TEST(QuantiseK, MoreBitsAreNearer) {
+TEST(BlockGrid, MoreBitsAreNearer) {
   std::mt19937 random(5);
   std::normal_distribution<float> normal;
   double q4_0 = 0, q4_k = 0, q5_k = 0, q6_k = 0, q8_0 = 0;
@@ -138,7 +138,7 @@ TEST(QuantiseK, MoreBitsAreNearer) {
   EXPECT_LT(q8_0, q6_k);
 }
 
-TEST(QuantiseK, ZerosConstantsAndExtremesComeBack) {
+TEST(BlockGrid, ZerosConstantsAndExtremesComeBack) {
   for (const DType type : kTypes) {
     SCOPED_TRACE(layout_of(type).name);
     EXPECT_EQ(values_of(type, block_of(type, std::vector<float>(256))), std::vector<float>(256));
