@@ -73,7 +73,7 @@ Rounding rounding_of(const ConvertOptions& o, const ModelFiles& model, DType typ
   auto windows = calibration_windows(o, model);
   EngineOptions engine;
   engine.activations = ActivationBits::fifteen;
-  CalibrationOptions options;
+  CalibratedRoundingOptions options;
   options.feedback = o.round == "gptq";
   return calibrated_rounding(model, load_network(model, engine), std::move(windows), options);
 }

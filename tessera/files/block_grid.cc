@@ -25,7 +25,7 @@ void put_half(uint8_t* at, float value) {
 }
 
 // The nearest whole number from least to most, halves to even. What is no number becomes `least`.
-int nearest(float x, int least, int most) {
+int nearest_whole(float x, int least, int most) {
   constexpr float shift = 12582912;  // 1.5 * 2^23: behind it floats are whole numbers
   const auto low = static_cast<float>(least), high = static_cast<float>(most);
   const float bounded = x > low ? (x < high ? x : high) : low;
@@ -60,7 +60,7 @@ Line fit_line(Weighed of, int levels, bool signed_offset) {
     double n = 0, q1 = 0, q2 = 0, x1 = 0, x2 = 0, qx = 0;
     for (size_t i = 0; i < of.x.size(); ++i) {
       const double w = of.weight(i), v = of.x[i];
-      const double q = nearest((of.x[i] - least) * inverse, 0, levels);
+      const double q = nearest_whole((of.x[i] - least) * inverse, 0, levels);
       n += w;
       q1 += w * q;
       q2 += w * q * q;
@@ -95,7 +95,7 @@ float fit_scale(Weighed of, int half) {
     const float inverse = -(static_cast<float>(half) + 0.1f * static_cast<float>(t)) / extreme;
     double q2 = 0, qx = 0;
     for (size_t i = 0; i < of.x.size(); ++i) {
-      const double w = of.weight(i), q = nearest(of.x[i] * inverse, -half, half - 1);
+      const double w = of.weight(i), q = nearest_whole(of.x[i] * inverse, -half, half - 1);
       q2 += w * q * q;
       qx += w * q * static_cast<double>(of.x[i]);
     }
@@ -111,7 +111,7 @@ double error_of(Weighed of, Line line, int least, int most) {
   double error = 0;
   const float inverse = line.scale == 0 ? 0 : 1 / line.scale;
   for (size_t i = 0; i < of.x.size(); ++i) {
-    const int q = nearest((of.x[i] - line.offset) * inverse, least, most);
+    const int q = nearest_whole((of.x[i] - line.offset) * inverse, least, most);
     const auto off =
         static_cast<double>(line.scale * static_cast<float>(q) + line.offset - of.x[i]);
     error += of.weight(i) * (off * off);
@@ -191,8 +191,8 @@ BlockGrid fit_lines(int levels, Weighed of) {
                       levels);
     };
     const auto [s, m] =
-        descend({g.unit > 0 ? nearest(line.scale / g.unit, 0, kMost) : 0,
-                 g.offset_unit > 0 ? nearest(-line.offset / g.offset_unit, 0, kMost) : 0},
+        descend({g.unit > 0 ? nearest_whole(line.scale / g.unit, 0, kMost) : 0,
+                 g.offset_unit > 0 ? nearest_whole(-line.offset / g.offset_unit, 0, kMost) : 0},
                 error);
     set_part(g, j, s, m);
   }
@@ -218,7 +218,7 @@ BlockGrid fit_scales(Weighed of) {
       return error_of(part, {g.unit * static_cast<float>(s), 0}, g.least, g.most);
     };
     const float start = g.unit != 0 ? fitted[static_cast<size_t>(j)] / g.unit : 0;
-    set_part(g, j, descend({nearest(start, -128, 127), 0}, error)[0], 0);
+    set_part(g, j, descend({nearest_whole(start, -128, 127), 0}, error)[0], 0);
   }
   return g;
 }
@@ -302,7 +302,7 @@ void put_q6_k(const BlockGrid& g, std::span<const int8_t> codes, uint8_t* block)
 int BlockGrid::nearest(int part, float value) const {
   const auto p = static_cast<size_t>(part);
   const float inverse = scale[p] == 0 ? 0 : 1 / scale[p];
-  return tessera::nearest((value - offset[p]) * inverse, least, most);
+  return nearest_whole((value - offset[p]) * inverse, least, most);
 }
 
 bool has_grid(DType type) {

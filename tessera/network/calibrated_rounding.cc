@@ -130,7 +130,7 @@ class Watcher final : public InputObserver {
 class Calibration {
  public:
   Calibration(const ModelFiles& model, std::shared_ptr<Network> network,
-              std::vector<std::vector<int32_t>> windows, const CalibrationOptions& options)
+              std::vector<std::vector<int32_t>> windows, const CalibratedRoundingOptions& options)
       : checkpoint_(model.checkpoint),
         layers_(model.description.layers),
         network_(std::move(network)),
@@ -257,7 +257,7 @@ class Calibration {
   int64_t layers_;
   std::shared_ptr<Network> network_;
   std::vector<std::vector<int32_t>> windows_;
-  CalibrationOptions options_;
+  CalibratedRoundingOptions options_;
   std::map<std::pair<std::string, int64_t>, Place> places_;         // by tensor and number in it
   std::map<int64_t, std::vector<std::pair<Key, int64_t>>> widths_;  // inputs of each layer
   std::vector<int64_t> order_;                                      // layers as the file has them
@@ -268,7 +268,7 @@ class Calibration {
 
 Rounding calibrated_rounding(const ModelFiles& model, std::shared_ptr<Network> network,
                              std::vector<std::vector<int32_t>> windows,
-                             const CalibrationOptions& options) {
+                             const CalibratedRoundingOptions& options) {
   auto calibration =
       std::make_shared<Calibration>(model, std::move(network), std::move(windows), options);
   return [calibration](std::string_view tensor, int64_t number) {

@@ -13,7 +13,7 @@
 
 namespace tessera {
 
-struct CalibrationOptions {
+struct CalibratedRoundingOptions {
   // false: each column of a matrix weighs the mean square of its input (quantise_weighted()).
   // true: later columns also make up for the errors of earlier ones (ErrorFeedback), which needs
   // the products of all pairs of columns.
@@ -34,6 +34,6 @@ struct CalibrationOptions {
 //   windows [texts][ids], of at least one token
 Rounding calibrated_rounding(const ModelFiles& model, std::shared_ptr<Network> network,
                              std::vector<std::vector<int32_t>> windows,
-                             const CalibrationOptions& options = {});
+                             const CalibratedRoundingOptions& options = {});
 
 }  // namespace tessera

@@ -64,7 +64,7 @@ std::vector<std::vector<int32_t>> windows() {
   return {random_ids(1, 130, 96), random_ids(2, 7, 96), random_ids(3, 61, 96)};
 }
 
-Rounding rounding(const ModelFiles& model, const CalibrationOptions& options) {
+Rounding rounding(const ModelFiles& model, const CalibratedRoundingOptions& options) {
   return calibrated_rounding(model, load_network(model), windows(), options);
 }
 
@@ -166,7 +166,7 @@ TEST(CalibratedRounding, ThreadsAndMemoryDoNotChangeTheFile) {
     const auto converted = [&](int64_t memory, int64_t threads) {
       Pool::instance().set_threads(threads);
       int64_t tokens = 0;
-      CalibrationOptions options{.feedback = feedback, .product_bytes = memory};
+      CalibratedRoundingOptions options{.feedback = feedback, .product_bytes = memory};
       options.progress = [&](int64_t n) { tokens += n; };
       retype_gguf(*model.gguf, path, {.type = DType::q4_0, .rounding = rounding(model, options)});
       EXPECT_EQ(tokens, 198 * (feedback && memory == 1 ? 2 : 1));
@@ -210,7 +210,7 @@ TEST(CalibratedRounding, AnExportIsRoundedAsTheFileThatItBecomesIs) {
   const ModelFiles model = made(folder);
   const std::string tokens = vocabulary(folder / "tokens.gguf");
   for (const bool feedback : {false, true}) {
-    const CalibrationOptions options{.feedback = feedback};
+    const CalibratedRoundingOptions options{.feedback = feedback};
     retype_gguf(*model.gguf, folder / "a.gguf",
                 {.type = DType::q4_0, .rounding = rounding(model, options)});
     export_gguf(model, [&] { return tokens; }, folder / "b.gguf",

@@ -36,7 +36,8 @@ def tessera(tmp_path_factory):
         build = pathlib.Path(BINARY).resolve().parents[1]
         subprocess.run(["cmake", "--install", build, "--prefix", scratch / "prefix"], check=True, capture_output=True)
         package = next((scratch / "prefix").glob("lib*/**/tessera-config.cmake")).parent
-        options = ["-Ccmake.define.TESSERA_PYTHON_INSTALLED=ON", f"-Ccmake.define.tessera_DIR={package}"]
+        options = ["--config-settings=cmake.define.TESSERA_PYTHON_INSTALLED=ON",
+                   f"--config-settings=cmake.define.tessera_DIR={package}"]
     made = subprocess.run([sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-input",
                            "--target", scratch / "site", *options, ROOT / "python"], capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr
