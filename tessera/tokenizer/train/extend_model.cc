@@ -261,6 +261,7 @@ std::vector<NewPiece> missing_characters(const ModelFile& base, const WordCounts
     }
   }
   std::vector<std::pair<int64_t, char32_t>> sorted;
+  sorted.reserve(found.size());
   for (const auto& [code, count] : found) sorted.emplace_back(-count, code);
   std::sort(sorted.begin(), sorted.end());
   std::vector<NewPiece> out;
