@@ -1,22 +1,16 @@
 // What measurements of claims share: figures with their intervals, verdicts that follow from them,
-// and a model that is asked.
+// and progress.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tessera/base/progress.h"
-#include "tessera/eval/needle.h"
 #include "tessera/eval/repro.h"
-#include "tessera/network/language_model.h"
-#include "tessera/text/marked_text.h"
-#include "tessera/tokenizer/tokenizer.h"
 
 namespace tessera {
 
@@ -45,51 +39,5 @@ class ReproProgress {
   std::function<bool()> stopped_;
   Progress bar_;
 };
-
-// The request's model, ready to be asked, in its own chat template where it has one.
-class AskedModel {
- public:
-  // Throws Error for an encoder and for a model without vocabulary.
-  explicit AskedModel(const ReproRequest& request);
-
-  LanguageModel& model() { return *model_; }
-  const Tokenizer& tokenizer() const { return *tokenizer_; }
-  const std::string& path() const { return path_; }
-  // A user's message and the opening of the answer; a control token in it stays text.
-  std::vector<TokenId> prompt(const std::string& message) const;
-  int64_t length(const std::string& message) const {
-    return static_cast<int64_t>(prompt(message).size());
-  }
-  // The prompt of a message that is a text left open, an empty line and `question`. Throws Error
-  // for a template that changes what is said.
-  struct Frame {
-    std::vector<TokenId> before, after;
-    int64_t question_begin = 0, question_end = 0;  // tokens of `after`
-  };
-  Frame frame(const std::string& question) const;
-  struct Answer {
-    std::string text;
-    PastCounters context;
-  };
-  // Greedy. Throws Error where the prompt leaves no room.
-  Answer answer(std::vector<TokenId> prompt, const std::string& policy, int64_t most_tokens);
-
- private:
-  MarkedText rendered(const std::string& message) const;
-  Encoding encoded(const MarkedText& text) const;
-
-  std::string path_, chat_template_, bos_, eos_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
-  std::unique_ptr<LanguageModel> model_;
-  std::vector<TokenId> stops_;
-};
-
-// The first 64 MB of the sources, a line feed behind each text. Throws Error below `least_bytes`.
-std::string repro_text(const ReproRequest& request, int64_t least_bytes);
-// `count` pieces of `length` tokens, evenly spread over that text. Throws Error for texts that have
-// fewer, with the number.
-std::vector<std::vector<TokenId>> repro_pieces(const ReproRequest& request,
-                                               const Tokenizer& tokenizer, int64_t count,
-                                               int64_t length);
 
 }  // namespace tessera
