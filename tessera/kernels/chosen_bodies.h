@@ -27,36 +27,33 @@ inline void score_group(const AttendRow* rows, const void* keys, int64_t group, 
   for (int r = 0; r < kRows; ++r) store(out + r * kChunkKeys, sum[r]);
 }
 
-// Adds the chosen values of a chunk, weighted, to 16 * kLines dimensions of kRows results.
-template <CacheType kType, int kRows, int kLines>
+// Adds the chosen values of a chunk, weighted, to kCount registers of dimensions of kRows results.
+template <CacheType kType, int kRows, int kCount>
 inline void weigh_chosen(const ChosenChunk& c, const AttendRow* rows, const float* weights,
                          int64_t dimension) {
-  F sum[kRows][kLines];
+  Register sum[kRows][kCount];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kLines; ++j) sum[r][j] = splat(0.f);
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) sum[r][j] = splat_register(0.f);
   }
   for (int64_t b = 0; b < kChunkBlocks; ++b) {
     for (uint64_t left = c.chosen[b]; left != 0; left &= left - 1) {
       const int64_t key = std::countr_zero(left);
-      F v[kLines];
-#pragma GCC unroll 4
-      for (int j = 0; j < kLines; ++j) {
-        v[j] = load_cached<kType>(c.values[b], key * c.width + dimension + 16 * j);
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        const F p = splat(weights[r * kChunkKeys + b * kBlockKeys + key]);
-#pragma GCC unroll 4
-        for (int j = 0; j < kLines; ++j) sum[r][j] = fma(p, v[j], sum[r][j]);
-      }
+      add_outer_product(
+          sum,
+          [&](int r) { return splat_register(weights[r * kChunkKeys + b * kBlockKeys + key]); },
+          [&](int j) {
+            return load_some<kType>(c.values[b], key * c.width + dimension + kRegisterLanes * j);
+          });
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kLines; ++j) store(rows[r].weighted + dimension + 16 * j, sum[r][j]);
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) {
+      store(rows[r].weighted + dimension + kRegisterLanes * j, sum[r][j]);
+    }
   }
 }
 
@@ -115,9 +112,9 @@ void attend_chosen_as(const ChosenChunk& c) {
   cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
     const AttendRow* some = &c.rows[static_cast<size_t>(r)];
     const float* weights = c.scores + r * kChunkKeys;
-    int64_t d = 0;
-    for (; c.width - d >= 64; d += 64) weigh_chosen<kType, kRows, 4>(c, some, weights, d);
-    for (; d < c.width; d += 16) weigh_chosen<kType, kRows, 1>(c, some, weights, d);
+    cut_width<kRows>(c.width, [&]<int kCount>(std::integral_constant<int, kCount>, int64_t d) {
+      weigh_chosen<kType, kRows, kCount>(c, some, weights, d);
+    });
   });
 }
 
@@ -142,9 +139,9 @@ void score(const AttendRow* rows, int64_t n, const void* keys, CacheType type, i
 }
 
 constexpr Kernels table() {
-  return {kLevelName,  linear,     quantise,   rms_norm,  layer_norm,    activate,  gate,
-          add_scaled,  softcap,    softmax,    attend,    attend_chosen, score,     merge,
-          ascii_masks, wide_masks, pair_masks, positions, sort_units,    find_units};
+  return {kLevelName, kWideTiles,  linear,     quantise,   rms_norm,  layer_norm,    activate,
+          gate,       add_scaled,  softcap,    softmax,    attend,    attend_chosen, score,
+          merge,      ascii_masks, wide_masks, pair_masks, positions, sort_units,    find_units};
 }
 
 }  // namespace

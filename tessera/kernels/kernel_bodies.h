@@ -9,6 +9,7 @@
 
 #include "tessera/kernels/half.h"
 #include "tessera/kernels/kernels.h"
+#include "tessera/kernels/linear_bodies.h"
 #include "tessera/kernels/text_bodies.h"
 #include "tessera/kernels/unit_bodies.h"
 
@@ -181,250 +182,6 @@ void layer_norm(const float* x, const float* weight, const float* bias, float ep
   }
 }
 
-// Stores 32 codes into one token's places of a block, and their sums.   words [8, tokens]
-inline void put_codes(const int8_t* codes, int64_t tokens, int32_t* words, int32_t* sums) {
-  int32_t sum[2] = {0, 0};
-  for (int i = 0; i < 16; ++i) {
-    sum[0] += codes[i];
-    sum[1] += codes[16 + i];
-  }
-  for (int j = 0; j < 8; ++j) std::memcpy(&words[j * tokens], codes + 4 * j, 4);
-  sums[0] = sum[0];
-  sums[tokens] = sum[1];
-}
-
-// Values are rounded to units of largest magnitude / 127 of each 32 columns, or of that / 128.
-template <Activations kKind>
-void quantise_as(const float* x, int64_t stride, int64_t tokens, int64_t columns, std::byte* tile) {
-  constexpr bool kFine = kKind == Activations::fifteen_bits;
-  constexpr float kUnits = kFine ? 127 * 128 : 127;
-  auto* words = reinterpret_cast<int32_t*>(tile);
-  for (int64_t b = 0; b < columns / kBlockColumns; ++b, words += tile_block_words(kKind, tokens)) {
-    auto* scales = reinterpret_cast<float*>(words + 8 * tokens);
-    int32_t* sums = words + 10 * tokens;
-    for (int64_t t = 0; t < tokens; ++t) {
-      const float* row = x + t * stride + b * kBlockColumns;
-      F first = load(row), last = load(row + 16);
-      float largest = reduce_max(max(abs(first), abs(last)));
-      float scale = largest / kUnits;
-      F inverse = splat(largest > 0 ? kUnits / largest : 0.f);
-      alignas(4) int8_t codes[32];
-      first = round(mul(first, inverse));
-      last = round(mul(last, inverse));
-      int32_t sum = 0;
-      if constexpr (kFine) {
-        const F coarse_first = round(mul(first, splat(1.f / 128)));
-        const F coarse_last = round(mul(last, splat(1.f / 128)));
-        int32_t* fine_words = words + 12 * tokens;
-        int32_t* fine_sums = words + 20 * tokens;
-        store_int8(codes, fma(coarse_first, splat(-128.f), first));
-        store_int8(codes + 16, fma(coarse_last, splat(-128.f), last));
-        put_codes(codes, tokens, fine_words + t, fine_sums + t);
-        sum = fine_sums[t] + fine_sums[tokens + t];
-        first = coarse_first;
-        last = coarse_last;
-      }
-      store_int8(codes, first);
-      store_int8(codes + 16, last);
-      put_codes(codes, tokens, words + t, sums + t);
-      sum += (sums[t] + sums[tokens + t]) * (kFine ? 128 : 1);
-      scales[t] = scale;
-      scales[tokens + t] = scale * static_cast<float>(sum);
-    }
-  }
-}
-
-void quantise(Activations kind, const float* x, int64_t stride, int64_t tokens, int64_t columns,
-              std::byte* tile) {
-  if (kind == Activations::eight_bits) {
-    return quantise_as<Activations::eight_bits>(x, stride, tokens, columns, tile);
-  }
-  quantise_as<Activations::fifteen_bits>(x, stride, tokens, columns, tile);
-}
-
-// Sums of weight codes times activations in units of their scale, over lines kFirst .. kLast - 1;
-// both planes of fifteen bits are multiplied by the same unpacked weights.
-//   x   the token's first codes in this block
-template <Packing kPacking, Activations kKind, int kFirst, int kLast>
-inline I dot(const Codes& codes, const int32_t* x, int64_t ld) {
-  auto plane = [&](const int32_t* plane_codes, const int32_t* sums) {
-    if constexpr (kPacking == Packing::nibbles) {
-      return dot_nibbles<kFirst, kLast>(codes, plane_codes, ld);
-    } else {
-      const int32_t sum = (kFirst == 0 ? sums[0] : 0) + (kLast == 8 ? sums[ld] : 0);
-      return dot_bytes<kFirst, kLast>(codes, plane_codes, ld, sum);
-    }
-  };
-  const I coarse = plane(x, x + 10 * ld);
-  if constexpr (kKind == Activations::eight_bits) return coarse;
-  return add_shifted(plane(x + 12 * ld, x + 20 * ld), coarse);
-}
-
-// The sum of a token's values over the first or the last 16 columns of a block, in units of scale.
-template <Activations kKind>
-inline float half_sum(const int32_t* x, int64_t ld, int64_t half) {
-  const int32_t coarse = x[(10 + half) * ld];
-  if constexpr (kKind == Activations::eight_bits) return static_cast<float>(coarse);
-  return static_cast<float>(128 * coarse + x[(20 + half) * ld]);
-}
-
-// One group of 16 rows times kTokens of the tile's `ld` tokens. The sums run over blocks in
-// ascending order, in each first the minimum, then the codes: the same for any kTokens.
-template <Packing kPacking, Activations kKind, int kTokens>
-inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t* x, int64_t ld,
-                               float* out, int64_t stride) {
-  constexpr bool kMinimum = kPacking == Packing::nibbles || kPacking == Packing::bytes_min ||
-                            kPacking == Packing::bytes_half_min;
-  constexpr bool kHalf = kPacking == Packing::bytes_half || kPacking == Packing::bytes_half_min;
-  F sum[kTokens];
-#pragma GCC unroll 16
-  for (int t = 0; t < kTokens; ++t) sum[t] = splat(0.f);
-  for (int64_t b = 0; b < blocks; ++b, x += tile_block_words(kKind, ld)) {
-    const auto* scale = reinterpret_cast<const float*>(x + 8 * ld);
-    Codes codes;
-    F d, d2, m, m2;
-    if constexpr (kPacking == Packing::nibbles) {
-      codes = unpack_nibbles(w);
-      d = load_f16(w + 256);
-      m = load_f16(w + 288);
-      w += 320;
-    } else {
-      codes = load_bytes(w);
-      const auto* s = reinterpret_cast<const float*>(w + 512);
-      d = load(s);
-      if constexpr (kHalf) d2 = load(s + 16);
-      if constexpr (kMinimum) m = load(s + (kHalf ? 32 : 16));
-      if constexpr (kMinimum && kHalf) m2 = load(s + 48);
-      w += 576 + (kHalf ? 64 : 0) + (kMinimum ? (kHalf ? 128 : 64) : 0);
-    }
-#pragma GCC unroll 16
-    for (int t = 0; t < kTokens; ++t) {
-      const F a = splat(scale[t]);
-      if constexpr (kHalf) {
-        if constexpr (kMinimum) {
-          sum[t] = fma(m, splat(scale[t] * half_sum<kKind>(x + t, ld, 0)), sum[t]);
-          sum[t] = fma(m2, splat(scale[t] * half_sum<kKind>(x + t, ld, 1)), sum[t]);
-        }
-        sum[t] = fma(from_int(dot<kPacking, kKind, 0, 4>(codes, x + t, ld)), mul(d, a), sum[t]);
-        sum[t] = fma(from_int(dot<kPacking, kKind, 4, 8>(codes, x + t, ld)), mul(d2, a), sum[t]);
-      } else {
-        if constexpr (kMinimum) sum[t] = fma(m, splat(scale[ld + t]), sum[t]);
-        sum[t] = fma(from_int(dot<kPacking, kKind, 0, 8>(codes, x + t, ld)), mul(d, a), sum[t]);
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int t = 0; t < kTokens; ++t) store(out + t * stride, sum[t]);
-}
-
-template <Packing kPacking>
-inline F load_plain(const std::byte* w) {
-  if constexpr (kPacking == Packing::f32) return load(reinterpret_cast<const float*>(w));
-  if constexpr (kPacking == Packing::f16) return load_f16(w);
-  if constexpr (kPacking == Packing::bf16) return load_bf16(w);
-}
-
-// kGroups groups at once, because one token and one group would be a single chain of additions.
-template <Packing kPacking, int kGroups, int kTokens>
-inline void multiply_plain(const std::byte* w, int64_t group_bytes, int64_t columns, const float* x,
-                           int64_t x_stride, float* out, int64_t stride) {
-  constexpr int64_t kStep = kPacking == Packing::f32 ? 64 : 32;
-  F sum[kGroups][kTokens];
-#pragma GCC unroll 4
-  for (int g = 0; g < kGroups; ++g) {
-#pragma GCC unroll 16
-    for (int t = 0; t < kTokens; ++t) sum[g][t] = splat(0.f);
-  }
-  for (int64_t k = 0; k < columns; ++k) {
-#pragma GCC unroll 4
-    for (int g = 0; g < kGroups; ++g) {
-      const F v = load_plain<kPacking>(w + g * group_bytes + k * kStep);
-#pragma GCC unroll 16
-      for (int t = 0; t < kTokens; ++t) sum[g][t] = fma(v, splat(x[t * x_stride + k]), sum[g][t]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int g = 0; g < kGroups; ++g) {
-#pragma GCC unroll 16
-    for (int t = 0; t < kTokens; ++t) store(out + t * stride + g * kGroupRows, sum[g][t]);
-  }
-}
-
-// Calls use(tokens, first) with compile-time token counts that add up to `tokens`.
-template <class Use>
-inline void cut_tile(int64_t tokens, Use use) {
-  int64_t t = 0;
-  auto take = [&]<int kTokens>(std::integral_constant<int, kTokens> count) {
-    for (; tokens - t >= kTokens; t += kTokens) use(count, t);
-  };
-  take(std::integral_constant<int, 12>{});
-  take(std::integral_constant<int, 6>{});
-  take(std::integral_constant<int, 3>{});
-  take(std::integral_constant<int, 2>{});
-  take(std::integral_constant<int, 1>{});
-}
-
-template <Packing kPacking>
-void linear_as(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
-               const ActivationTile& tile, float* out, int64_t stride) {
-  const int64_t group_bytes = w.group_bytes();
-  if constexpr (takes_quantised(kPacking)) {
-    const auto* x = reinterpret_cast<const int32_t*>(tile.quantised);
-    auto run = [&]<Activations kKind>(std::integral_constant<Activations, kKind>) {
-      for (int64_t g = group_begin; g < group_end; ++g) {
-        cut_tile(tile.tokens, [&]<int kTokens>(std::integral_constant<int, kTokens>, int64_t t) {
-          multiply_quantised<kPacking, kKind, kTokens>(
-              w.data + g * group_bytes, w.columns / kBlockColumns, x + t, tile.tokens,
-              out + t * stride + g * kGroupRows, stride);
-        });
-      }
-    };
-    if (tile.activations == Activations::eight_bits) {
-      run(std::integral_constant<Activations, Activations::eight_bits>{});
-    } else {
-      run(std::integral_constant<Activations, Activations::fifteen_bits>{});
-    }
-  } else {
-    auto run = [&]<int kGroups>(std::integral_constant<int, kGroups>, int64_t g) {
-      cut_tile(tile.tokens, [&]<int kTokens>(std::integral_constant<int, kTokens>, int64_t t) {
-        // Twelve tokens of four groups do not fit the registers; they are taken group by group.
-        constexpr int kTogether = kTokens * kGroups <= 24 ? kGroups : 1;
-        for (int part = 0; part < kGroups; part += kTogether) {
-          multiply_plain<kPacking, kTogether, kTokens>(
-              w.data + (g + part) * group_bytes, group_bytes, w.columns,
-              tile.plain + t * tile.plain_stride, tile.plain_stride,
-              out + t * stride + (g + part) * kGroupRows, stride);
-        }
-      });
-    };
-    int64_t g = group_begin;
-    for (; group_end - g >= 4; g += 4) run(std::integral_constant<int, 4>{}, g);
-    for (; g < group_end; ++g) run(std::integral_constant<int, 1>{}, g);
-  }
-}
-
-void linear(const PackedMatrix& w, int64_t group_begin, int64_t group_end,
-            const ActivationTile& tile, float* out, int64_t stride) {
-  switch (w.packing) {
-    case Packing::f32:
-      return linear_as<Packing::f32>(w, group_begin, group_end, tile, out, stride);
-    case Packing::f16:
-      return linear_as<Packing::f16>(w, group_begin, group_end, tile, out, stride);
-    case Packing::bf16:
-      return linear_as<Packing::bf16>(w, group_begin, group_end, tile, out, stride);
-    case Packing::nibbles:
-      return linear_as<Packing::nibbles>(w, group_begin, group_end, tile, out, stride);
-    case Packing::bytes:
-      return linear_as<Packing::bytes>(w, group_begin, group_end, tile, out, stride);
-    case Packing::bytes_min:
-      return linear_as<Packing::bytes_min>(w, group_begin, group_end, tile, out, stride);
-    case Packing::bytes_half:
-      return linear_as<Packing::bytes_half>(w, group_begin, group_end, tile, out, stride);
-    case Packing::bytes_half_min:
-      return linear_as<Packing::bytes_half_min>(w, group_begin, group_end, tile, out, stride);
-  }
-}
-
 template <CacheType kType>
 inline F load_cached(const void* base, int64_t at) {
   if constexpr (kType == CacheType::f32) return load(static_cast<const float*>(base) + at);
@@ -432,73 +189,140 @@ inline F load_cached(const void* base, int64_t at) {
   if constexpr (kType == CacheType::bf16) return load_bf16(static_cast<const uint16_t*>(base) + at);
   if constexpr (kType == CacheType::q8) return load_i8(static_cast<const int8_t*>(base) + at);
 }
+// A register of it: kRegisterLanes numbers.
+template <CacheType kType>
+inline Register load_some(const void* base, int64_t at) {
+  if constexpr (kType == CacheType::f32) return load_register(static_cast<const float*>(base) + at);
+  if constexpr (kType == CacheType::f16) {
+    return load_register_f16(static_cast<const uint16_t*>(base) + at);
+  }
+  if constexpr (kType == CacheType::bf16) {
+    return load_register_bf16(static_cast<const uint16_t*>(base) + at);
+  }
+  if constexpr (kType == CacheType::q8) {
+    return load_register_i8(static_cast<const int8_t*>(base) + at);
+  }
+}
 
 // The scales behind the codes of a block.   [kBlockKeys]
 inline const float* scales_of(const void* block, int64_t width) {
   return reinterpret_cast<const float*>(static_cast<const char*>(block) + width * kBlockKeys);
 }
 
-// Scores of kRows queries against the 64 keys of a block.   out rows kChunkKeys apart
-template <CacheType kType, int kRows>
-inline void score_block(const AttendRow* rows, const void* keys, int64_t width, float* out) {
-  F sum[kRows][4];
+// Registers of sums that each of kRows rows has at once; all of them together are kSumsAtOnce.
+template <int kRows>
+constexpr int sums_of_row() {
+  int count = kBlockKeys / kRegisterLanes;
+  while (count > 1 && kRows * count > kSumsAtOnce) count /= 2;
+  return count;
+}
+
+// sum[r][j] += row(r) * column(j). Whichever is fewer stays in registers beside the sums.
+template <int kRows, int kCount, class Row, class Column>
+inline void add_outer_product(Register (&sum)[kRows][kCount], Row row, Column column) {
+  if constexpr (kRows <= kCount) {
+    Register rows[kRows];
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) sum[r][j] = splat(0.f);
-  }
-  for (int64_t d = 0; d < width; ++d) {
-    F k[4];
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) k[j] = load_cached<kType>(keys, d * kBlockKeys + 16 * j);
+    for (int r = 0; r < kRows; ++r) rows[r] = row(r);
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) {
+      const Register c = column(j);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) sum[r][j] = fma(rows[r], c, sum[r][j]);
+    }
+  } else {
+    Register columns[kCount];
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) columns[j] = column(j);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const F q = splat(rows[r].query[d]);
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) sum[r][j] = fma(q, k[j], sum[r][j]);
-    }
-  }
+      const Register v = row(r);
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      if constexpr (kType == CacheType::q8)
-        sum[r][j] = mul(sum[r][j], load(scales_of(keys, width) + 16 * j));
-      store(out + r * kChunkKeys + 16 * j, sum[r][j]);
+      for (int j = 0; j < kCount; ++j) sum[r][j] = fma(v, columns[j], sum[r][j]);
     }
   }
 }
 
-// Adds the 64 values of a block, weighted, to 16 * kLines dimensions of kRows results.
-template <CacheType kType, int kRows, int kLines>
-inline void weigh_block(const AttendRow* rows, const float* weights, const void* values,
-                        int64_t width, int64_t dimension) {
-  F sum[kRows][kLines];
+// Scores of kRows queries against kCount registers of keys of a block, from its key `first` on.
+//   out rows kChunkKeys apart
+template <CacheType kType, int kRows, int kCount>
+inline void score_some(const AttendRow* rows, const void* keys, int64_t width, int64_t first,
+                       float* out) {
+  Register sum[kRows][kCount];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kLines; ++j) sum[r][j] = load(rows[r].weighted + dimension + 16 * j);
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) sum[r][j] = splat_register(0.f);
+  }
+  for (int64_t d = 0; d < width; ++d) {
+    add_outer_product(
+        sum, [&](int r) { return splat_register(rows[r].query[d]); },
+        [&](int j) { return load_some<kType>(keys, d * kBlockKeys + first + kRegisterLanes * j); });
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) {
+      const int64_t at = first + kRegisterLanes * j;
+      if constexpr (kType == CacheType::q8) {
+        sum[r][j] = mul(sum[r][j], load_register(scales_of(keys, width) + at));
+      }
+      store(out + r * kChunkKeys + at, sum[r][j]);
+    }
+  }
+}
+
+// Scores of kRows queries against the 64 keys of a block.   out rows kChunkKeys apart
+template <CacheType kType, int kRows>
+inline void score_block(const AttendRow* rows, const void* keys, int64_t width, float* out) {
+  constexpr int kCount = sums_of_row<kRows>();
+  for (int64_t first = 0; first < kBlockKeys; first += kRegisterLanes * kCount) {
+    score_some<kType, kRows, kCount>(rows, keys, width, first, out);
+  }
+}
+
+// Adds the 64 values of a block, weighted, to kCount registers of dimensions of kRows results.
+template <CacheType kType, int kRows, int kCount>
+inline void weigh_some(const AttendRow* rows, const float* weights, const void* values,
+                       int64_t width, int64_t dimension) {
+  Register sum[kRows][kCount];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) {
+      sum[r][j] = load_register(rows[r].weighted + dimension + kRegisterLanes * j);
+    }
   }
   for (int64_t key = 0; key < kBlockKeys; ++key) {
-    F v[kLines];
-#pragma GCC unroll 4
-    for (int j = 0; j < kLines; ++j) {
-      v[j] = load_cached<kType>(values, key * width + dimension + 16 * j);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      float weight = weights[r * kChunkKeys + key];
-      if constexpr (kType == CacheType::q8) weight *= scales_of(values, width)[key];
-      const F p = splat(weight);
-#pragma GCC unroll 4
-      for (int j = 0; j < kLines; ++j) sum[r][j] = fma(p, v[j], sum[r][j]);
-    }
+    float scale = 1;
+    if constexpr (kType == CacheType::q8) scale = scales_of(values, width)[key];
+    add_outer_product(
+        sum,
+        [&](int r) {
+          float weight = weights[r * kChunkKeys + key];
+          if constexpr (kType == CacheType::q8) weight *= scale;
+          return splat_register(weight);
+        },
+        [&](int j) {
+          return load_some<kType>(values, key * width + dimension + kRegisterLanes * j);
+        });
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kLines; ++j) store(rows[r].weighted + dimension + 16 * j, sum[r][j]);
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j) {
+      store(rows[r].weighted + dimension + kRegisterLanes * j, sum[r][j]);
+    }
   }
+}
+
+// Calls use(count, dimension) with compile-time counts of registers that add up to `width`.
+template <int kRows, class Use>
+inline void cut_width(int64_t width, Use use) {
+  constexpr int kCount = sums_of_row<kRows>(), kStep = kRegisterLanes * kCount;
+  int64_t d = 0;
+  for (; width - d >= kStep; d += kStep) use(std::integral_constant<int, kCount>{}, d);
+  for (; d < width; d += kRegisterLanes) use(std::integral_constant<int, 1>{}, d);
 }
 
 // Calls use(count, first) with compile-time row counts that add up to `rows`.
@@ -563,13 +387,9 @@ void attend_as(const AttendChunk& c) {
     if (!c.keys[b]) continue;
     cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
       const float* weights = c.scores + r * kChunkKeys + b * kBlockKeys;
-      int64_t d = 0;
-      for (; c.width - d >= 64; d += 64) {
-        weigh_block<kType, kRows, 4>(&c.rows[r], weights, c.values[b], c.width, d);
-      }
-      for (; d < c.width; d += 16) {
-        weigh_block<kType, kRows, 1>(&c.rows[r], weights, c.values[b], c.width, d);
-      }
+      cut_width<kRows>(c.width, [&]<int kCount>(std::integral_constant<int, kCount>, int64_t d) {
+        weigh_some<kType, kRows, kCount>(&c.rows[r], weights, c.values[b], c.width, d);
+      });
     });
   }
 }

@@ -77,6 +77,7 @@ struct ChosenChunk {
 
 struct Kernels {
   std::string_view name;
+  bool wide_tiles = false;  // how its activation tiles hold fifteen bits: packing.h
 
   // Rows 16 * group_begin .. 16 * group_end - 1 of y = W x.
   //   out [tile.tokens, stride], written at the rows' own columns; columns rounded up to 16

@@ -5,8 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #include <immintrin.h>
+
+#include "tessera/kernels/packing.h"
 
 namespace tessera {
 namespace {
@@ -19,8 +23,9 @@ struct F {
 struct I {
   __m256i a, b;
 };
+// Where a block's codes lie: 16 registers hold no unpacked block, so products unpack as they go.
 struct Codes {
-  I line[8];
+  const std::byte* at;
 };
 
 inline __m256i lane_numbers(int first) {
@@ -33,6 +38,30 @@ inline __m256i below(int first, int64_t n) {
 
 inline F splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline __m256 widen_bf16(const __m128i* p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
+}
+// What attention works on, whose sums and factors are to fill the registers, no more.
+using Register = __m256;
+constexpr int kRegisterLanes = 8;
+// Sums that stay in registers, beside three factors and one number that is widened.
+constexpr int kSumsAtOnce = 12;
+inline Register splat_register(float x) { return _mm256_set1_ps(x); }
+inline Register load_register(const float* p) { return _mm256_loadu_ps(p); }
+inline Register load_register_f16(const void* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+}
+inline Register load_register_bf16(const void* p) {
+  return widen_bf16(static_cast<const __m128i*>(p));
+}
+inline Register load_register_i8(const int8_t* p) {
+  const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
+}
+inline void store(float* p, Register x) { _mm256_storeu_ps(p, x); }
+inline Register mul(Register x, Register y) { return _mm256_mul_ps(x, y); }
+inline Register fma(Register x, Register y, Register z) { return _mm256_fmadd_ps(x, y, z); }
+
 inline F load_n(const float* p, int64_t n) {
   if (n >= 16) return load(p);
   return {_mm256_maskload_ps(p, below(0, n)),
@@ -50,9 +79,6 @@ inline void store_n(float* p, F x, int64_t n) {
 inline F load_f16(const void* p) {
   const auto* q = static_cast<const __m128i*>(p);
   return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
-}
-inline __m256 widen_bf16(const __m128i* p) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 inline F load_bf16(const void* p) {
   const auto* q = static_cast<const __m128i*>(p);
@@ -96,6 +122,10 @@ inline __m256 power_of_two(__m256 n) {
 }
 inline F power_of_two(F n) { return {power_of_two(n.a), power_of_two(n.b)}; }
 inline F from_int(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+inline I load_line(const std::byte* p) {
+  const auto* q = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
+}
 inline void store_int8(int8_t* p, F x) {
   __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b));
   words = _mm256_permute4x64_epi64(words, 0xd8);
@@ -117,59 +147,150 @@ inline float reduce_max(F x) {
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-inline I load_line(const std::byte* p) {
-  const auto* q = reinterpret_cast<const __m256i*>(p);
-  return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
+inline Codes unpack_nibbles(const std::byte* p) { return {p}; }
+inline Codes load_bytes(const std::byte* p) { return {p}; }
+
+// Fifteen bits as 16-bit whole numbers, since two 8-bit products of bytes do not fit 16 bits.
+constexpr bool kWideTiles = true;
+// Tokens whose sums fit the registers.
+constexpr int kTokensAtOnce = 6;
+
+// 8 whole numbers to the dwords of columns (0, 2) and (1, 3) of each four.
+inline void put_pairs(__m256 values, int64_t tokens, int32_t* words) {
+  const __m256i order = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(0, 1, 8, 9, 4, 5, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1));
+  alignas(32) int32_t pairs[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(pairs),
+                     _mm256_shuffle_epi8(_mm256_cvtps_epi32(values), order));
+  words[0] = pairs[0];
+  words[tokens] = pairs[4];
+  words[12 * tokens] = pairs[1];
+  words[13 * tokens] = pairs[5];
 }
-inline I add_shifted(I x, I y) {
-  return {_mm256_add_epi32(x.a, _mm256_slli_epi32(y.a, 7)),
-          _mm256_add_epi32(x.b, _mm256_slli_epi32(y.b, 7))};
+// Stores 32 whole numbers of 15 bits into one token's places of a block, and their sums.
+inline void put_fine(F first, F last, int64_t tokens, int32_t* words) {
+  put_pairs(first.a, tokens, words);
+  put_pairs(first.b, tokens, words + 2 * tokens);
+  put_pairs(last.a, tokens, words + 4 * tokens);
+  put_pairs(last.b, tokens, words + 6 * tokens);
+  words[10 * tokens] = static_cast<int32_t>(reduce_add(first));
+  words[11 * tokens] = static_cast<int32_t>(reduce_add(last));
 }
 
-inline Codes unpack_nibbles(const std::byte* p) {
+// Calls use(0) .. use(n - 1), the numbers being constants, so that arrays indexed by them stay in
+// registers.
+template <int n, class Use>
+[[gnu::always_inline]] inline void unrolled(Use use) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (use(std::integral_constant<int, i>{}), ...);
+  }(std::make_integer_sequence<int, n>{});
+}
+
+inline I bits_of(I x, __m256i mask) {
+  return {_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
+}
+template <int kBits>
+inline I shifted_right(I x) {
+  return {_mm256_srli_epi16(x.a, kBits), _mm256_srli_epi16(x.b, kBits)};
+}
+// The same value, taken here: whole numbers may be added in any order, and GCC likes to form all
+// products of a block first, which then do not fit the registers.
+[[gnu::always_inline]] inline __m256i here(__m256i x) {
+  asm("" : "+x"(x));
+  return x;
+}
+// sum + the products of pairs of 16-bit numbers
+[[gnu::always_inline]] inline I add_products(I sum, I codes, __m256i x) {
+  return {here(_mm256_add_epi32(sum.a, _mm256_madd_epi16(codes.a, x))),
+          here(_mm256_add_epi32(sum.b, _mm256_madd_epi16(codes.b, x)))};
+}
+
+// A block's sums of nibble products with 8 bits fit 16 bits: 8 x 2 x 15 x 127 = 30,480.
+template <int kTokens>
+[[gnu::always_inline]] inline void dot_nibbles(const std::byte* at, const int32_t* x, int64_t ld,
+                                               I* out) {
   const __m256i low = _mm256_set1_epi8(15);
-  Codes c;
-  for (int j = 0; j < 4; ++j) {
-    I both = load_line(p + j * 64);
-    c.line[j] = {_mm256_and_si256(both.a, low), _mm256_and_si256(both.b, low)};
-    c.line[j + 4] = {_mm256_and_si256(_mm256_srli_epi16(both.a, 4), low),
-                     _mm256_and_si256(_mm256_srli_epi16(both.b, 4), low)};
-  }
-  return c;
-}
-inline Codes load_bytes(const std::byte* p) {
-  Codes c;
-  for (int j = 0; j < 8; ++j) c.line[j] = load_line(p + j * 64);
-  return c;
+  __m256i a[kTokens], b[kTokens];
+  unrolled<kTokens>([&](auto t) { a[t] = b[t] = _mm256_setzero_si256(); });
+  auto add_line = [&](I codes, const int32_t* four) __attribute__((always_inline)) {
+    unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+      const __m256i v = _mm256_set1_epi32(four[t]);
+      a[t] = here(_mm256_add_epi16(a[t], _mm256_maddubs_epi16(codes.a, v)));
+      b[t] = here(_mm256_add_epi16(b[t], _mm256_maddubs_epi16(codes.b, v)));
+    });
+  };
+  unrolled<4>([&](auto j) __attribute__((always_inline)) {
+    const I both = load_line(at + j * 64);
+    add_line(bits_of(both, low), x + j * ld);
+    add_line(bits_of(shifted_right<4>(both), low), x + (j + 4) * ld);
+  });
+  const __m256i ones = _mm256_set1_epi16(1);
+  unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+    out[t] = {_mm256_madd_epi16(a[t], ones), _mm256_madd_epi16(b[t], ones)};
+  });
 }
 
-// A block's sums of nibble products fit 16 bits: 8 x 2 x 15 x 127 = 30,480.
-template <int kFirst, int kLast>
-inline I dot_nibbles(const Codes& c, const int32_t* x, int64_t ld) {
-  __m256i a = _mm256_setzero_si256(), b = a;
-  for (int j = kFirst; j < kLast; ++j) {
-    __m256i v = _mm256_set1_epi32(x[j * ld]);
-    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(c.line[j].a, v));
-    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(c.line[j].b, v));
-  }
-  const __m256i ones = _mm256_set1_epi16(1);
-  return {_mm256_madd_epi16(a, ones), _mm256_madd_epi16(b, ones)};
+// Nibbles with 15 bits: a 16-bit lane holds those of two columns, and of the two 16 further on.
+template <int kTokens>
+[[gnu::always_inline]] inline void dot_nibbles_wide(const std::byte* at, const int32_t* x,
+                                                    int64_t ld, I* out) {
+  const __m256i low = _mm256_set1_epi16(15);
+  I sum[kTokens];
+  unrolled<kTokens>([&](auto t) { sum[t] = {_mm256_setzero_si256(), _mm256_setzero_si256()}; });
+  auto add_line = [&](I codes, const int32_t* pair) __attribute__((always_inline)) {
+    unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+      sum[t] = add_products(sum[t], codes, _mm256_set1_epi32(pair[t]));
+    });
+  };
+  unrolled<4>([&](auto j) __attribute__((always_inline)) {
+    const I both = load_line(at + j * 64);
+    add_line(bits_of(both, low), x + j * ld);
+    add_line(bits_of(shifted_right<4>(both), low), x + (j + 4) * ld);
+    add_line(bits_of(shifted_right<8>(both), low), x + (12 + j) * ld);
+    add_line(shifted_right<12>(both), x + (16 + j) * ld);
+  });
+  unrolled<kTokens>([&](auto t) { out[t] = sum[t]; });
 }
-// |w| * (x with w's sign): two products fit 16 bits, 2 x 128 x 127 = 32,512.
-inline __m256i dot_line(__m256i biased, __m256i x) {
-  __m256i w = _mm256_xor_si256(biased, _mm256_set1_epi8(static_cast<char>(0x80)));
-  __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+
+// Bytes are multiplied as they are stored, with 128 added, and begin at what that adds.
+template <Activations kKind, int kFirst, int kLast, int kTokens>
+[[gnu::always_inline]] inline void dot_bytes(const std::byte* at, const int32_t* x, int64_t ld,
+                                             I* out) {
+  const __m256i low = _mm256_set1_epi16(255);
+  I sum[kTokens];
+  unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+    const int32_t values = (kFirst == 0 ? x[10 * ld + t] : 0) + (kLast == 8 ? x[11 * ld + t] : 0);
+    const __m256i start = _mm256_set1_epi32(-128 * values);
+    sum[t] = {start, start};
+  });
+  unrolled<kLast - kFirst>([&](auto i) __attribute__((always_inline)) {
+    constexpr int j = kFirst + i;
+    const I line = load_line(at + j * 64);
+    const I even = bits_of(line, low), odd = shifted_right<8>(line);
+    unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+      const __m256i v = _mm256_set1_epi32(x[j * ld + t]);
+      if constexpr (kKind == Activations::eight_bits) {
+        sum[t] = add_products(sum[t], even, _mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8));
+        sum[t] = add_products(sum[t], odd, _mm256_srai_epi16(v, 8));
+      } else {
+        sum[t] = add_products(sum[t], even, v);
+        sum[t] = add_products(sum[t], odd, _mm256_set1_epi32(x[(12 + j) * ld + t]));
+      }
+    });
+  });
+  unrolled<kTokens>([&](auto t) { out[t] = sum[t]; });
 }
-template <int kFirst, int kLast>
-inline I dot_bytes(const Codes& c, const int32_t* x, int64_t ld, int32_t /*sum*/) {
-  __m256i a = _mm256_setzero_si256(), b = a;
-  for (int j = kFirst; j < kLast; ++j) {
-    __m256i v = _mm256_set1_epi32(x[j * ld]);
-    a = _mm256_add_epi32(a, dot_line(c.line[j].a, v));
-    b = _mm256_add_epi32(b, dot_line(c.line[j].b, v));
+
+// The sums of kTokens tokens over lines kFirst .. kLast - 1 of a block.
+template <bool kNibbles, Activations kKind, int kFirst, int kLast, int kTokens>
+inline void dot_tokens(const Codes& c, const int32_t* x, int64_t ld, I* out) {
+  if constexpr (!kNibbles) {
+    dot_bytes<kKind, kFirst, kLast, kTokens>(c.at, x, ld, out);
+  } else if constexpr (kKind == Activations::eight_bits) {
+    dot_nibbles<kTokens>(c.at, x, ld, out);
+  } else {
+    dot_nibbles_wide<kTokens>(c.at, x, ld, out);
   }
-  return {a, b};
 }
 
 }  // namespace

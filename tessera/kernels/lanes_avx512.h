@@ -13,6 +13,9 @@ namespace {
 
 constexpr const char* kLevelName = "avx512";
 
+// Sums of 16 lanes that stay in registers.
+constexpr int kSumsAtOnce = 24;
+
 using F = __m512;
 using I = __m512i;
 struct Codes {

@@ -17,6 +17,9 @@ constexpr const char* kLevelName = "neon-dotprod";
 constexpr const char* kLevelName = "neon";
 #endif
 
+// Sums of 16 lanes that stay in registers.
+constexpr int kSumsAtOnce = 6;
+
 struct F {
   float32x4_t q[4];
 };

@@ -15,6 +15,9 @@ namespace {
 
 constexpr const char* kLevelName = "reference";
 
+// Sums of 16 lanes that stay in registers.
+constexpr int kSumsAtOnce = 6;
+
 struct F {
   float v[16];
 };

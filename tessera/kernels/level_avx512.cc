@@ -4,6 +4,9 @@
 #if defined(__AVX512VNNI__)
 #include "tessera/kernels/lanes_avx512.h"
 //
+#include "tessera/kernels/plane_tiles.h"
+#include "tessera/kernels/whole_lanes.h"
+//
 #include "tessera/kernels/chosen_bodies.h"
 
 namespace tessera {

@@ -4,6 +4,9 @@
 #if defined(__ARM_FEATURE_DOTPROD)
 #include "tessera/kernels/lanes_neon.h"
 //
+#include "tessera/kernels/plane_tiles.h"
+#include "tessera/kernels/whole_lanes.h"
+//
 #include "tessera/kernels/chosen_bodies.h"
 
 namespace tessera {

@@ -77,6 +77,10 @@ enum class Activations : uint8_t {
 //   tokens x f32: scale        tokens x f32: scale * sum of the values in units of scale
 //   2 x tokens x i32: sums of the codes of the first and the last 16 columns
 //   and for fifteen bits 8 x tokens dwords of codes b and 2 x tokens of their sums
+//
+// A level without an instruction for the sum of four products of bytes has "wide" tiles: fifteen
+// bits as 16-bit whole numbers, columns 4j and 4j + 2 in the place of codes a, 4j + 1 and 4j + 3 in
+// that of codes b, their sums in the place of those of a. A tile is read by the level that made it.
 constexpr int64_t tile_block_words(Activations a, int64_t tokens) {
   return (a == Activations::fifteen_bits ? 22 : 12) * tokens;
 }

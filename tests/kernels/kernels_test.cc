@@ -128,11 +128,16 @@ struct Tile {
       : kind(k), tokens(n), bytes(static_cast<size_t>(tile_bytes(k, n, columns))) {}
 
   // The value of one quantised activation, and the unit it was rounded to.
-  std::pair<double, double> at(int64_t t, int64_t i) const {
+  std::pair<double, double> at(const Kernels& k, int64_t t, int64_t i) const {
     const std::byte* block = bytes.data() + i / 32 * tile_block_words(kind, tokens) * 4;
-    const int64_t place = (i % 32 / 4 * tokens + t) * 4 + i % 4;
+    const int64_t dword = (i % 32 / 4 * tokens + t) * 4, place = dword + i % 4;
     float scale;
     std::memcpy(&scale, block + (8 * tokens + t) * 4, 4);
+    if (k.wide_tiles && kind == Activations::fifteen_bits) {
+      int16_t whole;
+      std::memcpy(&whole, block + dword + (i % 2 ? 12 * tokens * 4 : 0) + i % 4 / 2 * 2, 2);
+      return {static_cast<double>(scale) * whole, scale};
+    }
     double code = static_cast<int8_t>(block[place]);
     if (kind == Activations::fifteen_bits) {
       code = 128 * code + static_cast<int8_t>(block[12 * tokens * 4 + place]);
@@ -166,7 +171,7 @@ TEST(Linear, IsTheProductForEveryPackingLevelAndTileSize) {
             k->quantise(quantised.kind, x.data(), columns, tokens, columns, quantised.bytes.data());
             for (int64_t t = 0; t < tokens; ++t) {
               for (int64_t i = 0; i < columns; ++i) {
-                const auto [value, unit] = quantised.at(t, i);
+                const auto [value, unit] = quantised.at(*k, t, i);
                 seen[static_cast<size_t>(t * columns + i)] = value;
                 EXPECT_NEAR(value, x[static_cast<size_t>(t * columns + i)], unit * 0.51);
               }
