@@ -5,7 +5,7 @@ install(TARGETS tessera EXPORT tessera-targets
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "torch" EXCLUDE REGEX "/tessera/train$" EXCLUDE
         # Bodies that a processor level is compiled from, and what shows a dependency's types.
-         REGEX "/kernels/(kernel_bodies|linear_bodies|chosen_bodies|tile_codes|plane_tiles|whole_lanes|lanes_.*)\.h$" EXCLUDE PATTERN "json_value.h" EXCLUDE PATTERN "ordered_json.h" EXCLUDE
+         REGEX "/kernels/(kernel_bodies|linear_bodies|chosen_bodies|tile_codes|plane_tiles|wide_tiles|whole_lanes|lanes_.*)\.h$" EXCLUDE PATTERN "json_value.h" EXCLUDE PATTERN "ordered_json.h" EXCLUDE
          PATTERN "tokenizer_json.h" EXCLUDE PATTERN "tokenizer_text.h" EXCLUDE PATTERN "bindings" EXCLUDE)
 install(FILES ${PROJECT_SOURCE_DIR}/tessera/bindings/tessera_text.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT tessera-targets NAMESPACE tessera:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)

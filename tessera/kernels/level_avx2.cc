@@ -4,6 +4,8 @@
 #if defined(__AVX2__)
 #include "tessera/kernels/lanes_avx2.h"
 //
+#include "tessera/kernels/wide_tiles.h"
+//
 #include "tessera/kernels/chosen_bodies.h"
 
 namespace tessera {

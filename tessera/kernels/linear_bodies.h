@@ -19,22 +19,18 @@ void quantise_as(const float* x, int64_t stride, int64_t tokens, int64_t columns
   auto* words = reinterpret_cast<int32_t*>(tile);
   for (int64_t b = 0; b < columns / kBlockColumns; ++b, words += tile_block_words(kKind, tokens)) {
     auto* scales = reinterpret_cast<float*>(words + 8 * tokens);
-    int32_t* sums = words + 10 * tokens;
     for (int64_t t = 0; t < tokens; ++t) {
       const float* row = x + t * stride + b * kBlockColumns;
       F first = load(row), last = load(row + 16);
       float largest = reduce_max(max(abs(first), abs(last)));
       float scale = largest / kUnits;
       F inverse = splat(largest > 0 ? kUnits / largest : 0.f);
-      alignas(4) int8_t codes[32];
       first = round(mul(first, inverse));
       last = round(mul(last, inverse));
       if constexpr (kFine) {
         put_fine(first, last, tokens, words + t);
       } else {
-        store_int8(codes, first);
-        store_int8(codes + 16, last);
-        put_codes(codes, tokens, words + t, sums + t);
+        put_codes(first, last, tokens, words + t, words + 10 * tokens + t);
       }
       scales[t] = scale;
       // Whole numbers below 2^24: fp32 adds them exactly.

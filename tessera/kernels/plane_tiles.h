@@ -16,15 +16,11 @@ constexpr int kTokensAtOnce = 1;
 
 // Stores 32 whole numbers of 15 bits into one token's places of a block, and their sums.
 inline void put_fine(F first, F last, int64_t tokens, int32_t* words) {
-  alignas(4) int8_t codes[32];
   const F coarse_first = round(mul(first, splat(1.f / 128)));
   const F coarse_last = round(mul(last, splat(1.f / 128)));
-  store_int8(codes, coarse_first);
-  store_int8(codes + 16, coarse_last);
-  put_codes(codes, tokens, words, words + 10 * tokens);
-  store_int8(codes, fma(coarse_first, splat(-128.f), first));
-  store_int8(codes + 16, fma(coarse_last, splat(-128.f), last));
-  put_codes(codes, tokens, words + 12 * tokens, words + 20 * tokens);
+  put_codes(coarse_first, coarse_last, tokens, words, words + 10 * tokens);
+  put_codes(fma(coarse_first, splat(-128.f), first), fma(coarse_last, splat(-128.f), last), tokens,
+            words + 12 * tokens, words + 20 * tokens);
 }
 
 // Sums of weight codes times activations in units of their scale, over lines kFirst .. kLast - 1,
