@@ -29,6 +29,7 @@ CACHE = _home("XDG_CACHE_HOME", ".cache") / "tessera"
 TORCH = "torch==2.13.0"
 WHEELS = CACHE / "wheels"
 LIBTORCH = CACHE / "libtorch-2.13.0"
+LIBTORCH_CUDA = CACHE / "libtorch-2.13.0-cuda"
 # What libtorch_cpu asks for in the CUDA build, and the wheels that hold it.
 CUDA_PARTS = {"libcudart.so": "nvidia-cuda-runtime==13.0.96", "libcupti.so": "nvidia-cuda-cupti==13.0.85"}
 
@@ -58,10 +59,12 @@ def _scratch(folder):
         yield pathlib.Path(name)
 
 
-def _download(requirement, folder):
+def _download(requirement, folder, dependencies=False):
     """The wheel of a requirement. pip says what it fetches, and how large it is, before it does."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check",
+    command = [sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check",
                "--only-binary", ":all:", "--retries", "2", "--dest", str(folder), requirement]
+    if not dependencies:
+        command.append("--no-deps")
     if not sys.stderr.isatty():
         command += ["--progress-bar", "off"]
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
@@ -152,11 +155,38 @@ def _fetch_torch():
         os.replace(root, LIBTORCH)
 
 
+def _fetch_torch_cuda():
+    """The build for graphics processors, with NVIDIA's libraries where it looks for them: ../../nvidia."""
+    say("fetching libtorch for graphics processors, and NVIDIA's libraries: 3 GB")
+    with _scratch(CACHE) as scratch:
+        wheel = _download(TORCH, scratch)
+        keep = ("torch/include/", "torch/lib/libc10", "torch/lib/libtorch_cpu.so", "torch/lib/libtorch_cuda.so",
+                "torch/lib/libtorch_nvshmem.so", "torch/lib/libgomp", "torch.libs/")
+        root = _extract(wheel, "", scratch / "root", lambda n: n.startswith(keep))
+        if not (root / "torch/lib/libtorch_cuda.so").is_file():
+            raise OSError(f"{wheel.name} is the build without CUDA; set pip's index to one that has the other")
+        with zipfile.ZipFile(wheel) as archive:
+            metadata = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+            lines = archive.read(metadata).decode().splitlines()
+        wheel.unlink()
+        parts = [line.split(": ", 1)[1].split(";")[0].strip() for line in lines
+                 if line.startswith(("Requires-Dist: nvidia-", "Requires-Dist: cuda-toolkit"))]
+        (scratch / "parts").mkdir()
+        for part in parts:
+            _download(part, scratch / "parts", dependencies=True)
+        for part in (scratch / "parts").glob("*.whl"):
+            _extract(part, "nvidia/", root, lambda n: "/lib/" in n)
+        shutil.rmtree(LIBTORCH_CUDA, ignore_errors=True)
+        os.replace(root, LIBTORCH_CUDA)
+
+
 ASSETS = {
     **{name: (row[0], row[3], lambda name=name: _model_is_there(name), lambda name=name: _fetch_model(name))
        for name, row in MODEL_FILES.items()},
     "torch": (f"libtorch ({TORCH})", LIBTORCH / "torch", lambda: (LIBTORCH / "torch/lib/libtorch_cpu.so").is_file(),
               _fetch_torch),
+    "torch-cuda": (f"libtorch for CUDA ({TORCH})", LIBTORCH_CUDA / "torch",
+                   lambda: (LIBTORCH_CUDA / "torch/lib/libtorch_cuda.so").is_file(), _fetch_torch_cuda),
     "torch-wheel": (f"the wheel of {TORCH}", WHEELS, lambda: _torch_wheel() is not None, _fetch_torch_wheel),
 }
 

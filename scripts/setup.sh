@@ -4,6 +4,7 @@
 #   scripts/setup.sh              what running a model needs: compiler, libraries, the default model (250 MB to fetch)
 #   scripts/setup.sh --tests      and GoogleTest, and the sentence encoder that tests use (84 MB)
 #   scripts/setup.sh --workshop   and libtorch, for training (190 MB; 550 MB where pip gives the CUDA build)
+#   scripts/setup.sh --cuda       and libtorch for graphics processors with NVIDIA's libraries (3 GB), for --preset cuda
 #   scripts/setup.sh --peers      and the Python packages that parity tests compare with
 #   scripts/setup.sh --checks     and clang-19: format, tidy, fuzzing
 # Models go to $TESSERA_HOME, else to tessera/models in XDG's data home; the rest to tessera in XDG's cache home.
@@ -20,6 +21,7 @@ for option in "$@"; do
   case $option in
     --tests) packages+=(libgtest-dev) assets+=(minilm) ;;
     --workshop) packages+=(libgomp1) assets+=(torch) ;;
+    --cuda) packages+=(libgomp1) assets+=(torch-cuda) ;;
     --peers) packages+=(python3-venv python3-dev) assets+=(torch-wheel) peers=1 ;;
     --checks) packages+=(clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19) ;;
     *) sed -n '2,/^set /s/^# \?//p' "$0" >&2; exit 2 ;;

@@ -102,6 +102,13 @@ void add_precise(CLI::App& app, CommonOptions& options) {
                "reading");
 }
 
+void add_device(CLI::App& app, CommonOptions& options) {
+  app.add_option("--device", options.device,
+                 "run the network by libtorch, in fp32, on a graphics processor (cuda, cuda:1, ..) "
+                 "or on this processor (cpu), not by the engine")
+      ->type_name("DEVICE");
+}
+
 void add_threads(CLI::App& app, CommonOptions& options) {
   app.add_option("-j,--threads", options.threads, "worker threads [what this machine allows]")
       ->type_name("N")

@@ -9,6 +9,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tessera/base/workshop.h"
 #include "tessera/files/stretch.h"
 
 namespace tessera::cli {
@@ -43,6 +44,9 @@ std::shared_ptr<const Tokenizer> tokenizer_for(const CommonOptions& options,
   return tokenizer;
 }
 
+namespace {
+
+// How the engine is asked to serve.
 EngineOptions engine_options(const CommonOptions& options) {
   EngineOptions engine;
   engine.context = options.ctx;
@@ -57,6 +61,23 @@ EngineOptions engine_options(const CommonOptions& options) {
   return engine;
 }
 
+}  // namespace
+
+std::unique_ptr<Network> network_for(const CommonOptions& options, const ModelFiles& files) {
+  if (options.device.empty()) return load_network(files, engine_options(options));
+  const std::pair<std::string_view, bool> engine_only[] = {
+      {"--ctx", options.ctx > 0},
+      {"--cache-type", !options.cache_type.empty()},
+      {"--precise", options.precise}};
+  for (const auto& [flag, given] : engine_only) {
+    if (!given) continue;
+    throw WrongCommand(std::string(flag),
+                       "is the engine's; with --device libtorch computes, in fp32",
+                       "Leave one of them out.");
+  }
+  return open_workshop().load_network(files, options.device);
+}
+
 void use_threads(const CommonOptions& options) {
   Pool::instance().set_threads(options.threads > 0 ? options.threads : available_threads());
 }
@@ -66,8 +87,7 @@ Session open_session(const CommonOptions& options, const std::string& context_po
   use_threads(options);
   s.files = open_files(options);
   s.tokenizer = tokenizer_for(options, s.files);
-  s.model = std::make_unique<LanguageModel>(load_network(s.files, engine_options(options)),
-                                            context_policy);
+  s.model = std::make_unique<LanguageModel>(network_for(options, s.files), context_policy);
   return s;
 }
 

@@ -33,8 +33,9 @@ struct Session {
 // Opens a decoder with the pool's threads set.
 Session open_session(const CommonOptions& options, const std::string& context_policy);
 
-// How the engine is asked to serve: --ctx.
-EngineOptions engine_options(const CommonOptions& options);
+// The network of an opened model: the engine's, or with --device libtorch's, for which the workshop
+// library is opened. Throws WrongCommand for flags that only the engine has.
+std::unique_ptr<Network> network_for(const CommonOptions& options, const ModelFiles& files);
 
 // Sets the pool's threads as -j asks.
 void use_threads(const CommonOptions& options);

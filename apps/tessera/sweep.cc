@@ -420,6 +420,7 @@ Verb sweep_verb(const std::string& name, const std::string& summary, const std::
             ->type_name("DIR");
         add_ctx(app, o->common);
         add_precise(app, o->common);
+        add_device(app, o->common);
         add_threads(app, o->common);
         add_json(app, o->common);
         return [o, task] { return Sweep(*o, *task).run(); };

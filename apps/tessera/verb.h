@@ -33,6 +33,7 @@ struct CommonOptions {
   std::string tokenizer;                  // --tokenizer; "" means the model's own
   std::string cache_type;                 // --cache-type; "" means what suits the weights
   bool precise = false;                   // --precise
+  std::string device;                     // --device; "" means the engine, on this processor
   int64_t ctx = 0;                        // --ctx; 0 means what the model serves by itself
   std::string rope_scaling;               // --rope-scaling; "" means as the model's files say
   int64_t threads = 0;                    // -j, --threads; 0 means what affinity and cgroup allow
@@ -58,6 +59,7 @@ void add_tokenizer(CLI::App& app, CommonOptions& options);
 void add_ctx(CLI::App& app, CommonOptions& options);
 void add_cache_type(CLI::App& app, CommonOptions& options);
 void add_precise(CLI::App& app, CommonOptions& options);
+void add_device(CLI::App& app, CommonOptions& options);
 void add_threads(CLI::App& app, CommonOptions& options);
 void add_json(CLI::App& app, CommonOptions& options);
 // Puts one real example with what it prints at the top of the verb's help.

@@ -175,6 +175,7 @@ Verb verb_bench_model() {
             add_ctx(app, o->common);
             add_cache_type(app, o->common);
             add_precise(app, o->common);
+            add_device(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return bench(*o); };

@@ -43,7 +43,7 @@ int embed(EmbedOptions o) {
   use_threads(o.common);
   const ModelFiles files = open_files(o.common);
   const auto tokenizer = tokenizer_for(o.common, files);
-  const auto network = load_network(files, engine_options(o.common));
+  const auto network = network_for(o.common, files);
   const int64_t context = network->description().context;
   const int64_t longest = files.longest_text > 0 ? std::min(files.longest_text, context) : context;
   EncodeOptions encode;
@@ -95,6 +95,7 @@ Verb verb_embed() {
             add_tokenizer(app, o->common);
             add_ctx(app, o->common);
             add_precise(app, o->common);
+            add_device(app, o->common);
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return embed(*o); };

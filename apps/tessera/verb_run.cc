@@ -305,6 +305,7 @@ Verb verb_run() {
         add_ctx(app, o->common);
         add_cache_type(app, o->common);
         add_precise(app, o->common);
+        add_device(app, o->common);
         app.add_option("--seed", o->seed, "seed of the random numbers [a fresh one]")
             ->type_name("N");
         app.add_option("--stop", o->stop, "text that ends the answer (repeatable)")

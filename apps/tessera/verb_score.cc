@@ -115,6 +115,7 @@ Verb verb_score() {
         add_ctx(app, o->common);
         add_cache_type(app, o->common);
         add_precise(app, o->common);
+        add_device(app, o->common);
         app.add_flag("--logprobs", o->logprobs, "one JSON line a token before the result");
         app.add_flag("--special-in-text", o->special_in_text,
                      "control tokens in the text become control tokens");

@@ -15,7 +15,8 @@ struct RecallTraining;
 struct WorkshopTable {
   const char* version;         // of the workshop: must equal version()
   std::string (*libraries)();  // "libtorch 2.13.0, 2 threads"
-  // The network of an opened model, executed by libtorch on `device` ("cpu", "cuda").
+  // The network of an opened model, executed by libtorch on `device` ("cpu", "cuda", "cuda:1"); on
+  // "cpu" by as many threads as the pool has.
   std::unique_ptr<Network> (*load_network)(const ModelFiles& model, const std::string& device);
   // recall-mini (eval/recall_mini.h), in memory.
   ModelFiles (*train_recall)(const RecallTraining& training);

@@ -28,6 +28,28 @@ at::Tensor activation(Activation kind, const at::Tensor& x) {
   return x;
 }
 
+// The device of that name. Throws Error when this libtorch or this machine does not have it.
+at::Device device_of(const std::string& name) {
+  const auto refused = [&](const std::string& fault) {
+    return Error("--device " + name, fault, "Take --device cpu, or none for the engine.");
+  };
+  try {
+    const at::Device device(name);
+    if (!device.is_cpu() && !device.is_cuda()) throw refused("is neither cpu nor cuda");
+    if (device.is_cuda()) {
+      if (!at::globalContext().hasCUDA()) {
+        throw refused(
+            "this libtorch finds no CUDA: it was built without it, or there is no driver");
+      }
+      at::empty({1},
+                at::TensorOptions(device));  // a number that is too high, a device that is lost
+    }
+    return device;
+  } catch (const c10::Error& e) {
+    throw refused(std::string("libtorch: ") + e.what_without_backtrace());
+  }
+}
+
 // What libtorch throws becomes an Error with our place in it.
 template <class Call>
 auto translated(const char* where, Call call) {
@@ -77,7 +99,7 @@ TorchNetwork::TorchNetwork(const ModelFiles& model, const std::string& device)
     : description_(model.description),
       checkpoint_(model.checkpoint),
       graph_(transformer(model.description)),
-      device_(translated("--device", [&] { return at::Device(device); })) {
+      device_(device_of(device)) {
   const ModelDescription& d = description_;
   geometry_ = {d.layers,     d.heads,   d.kv_heads,
                d.head_width, d.context, d.position == PositionKind::rope,

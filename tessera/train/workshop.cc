@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <torch/version.h>
 
+#include "tessera/base/pool.h"
 #include "tessera/base/version.h"
 #include "tessera/torch/torch_network.h"
 #include "tessera/train/recall_training.h"
@@ -17,6 +18,7 @@ std::string libraries() {
 }
 
 std::unique_ptr<Network> load(const ModelFiles& model, const std::string& device) {
+  at::set_num_threads(static_cast<int>(Pool::instance().threads()));
   return std::make_unique<TorchNetwork>(model, device);
 }
 

@@ -173,6 +173,26 @@ TEST(Inspect, GivesTheContractsObject) {
   EXPECT_EQ(last_object(spawn({"inspect", "--ctx", "100", "--json"}))["memory"]["context"], 100);
 }
 
+// Where the workshop library is not built, both say what to do.
+TEST(Device, LibtorchGivesTheEnginesAnswerOrSaysWhatIsMissing) {
+  NEEDS_MODEL("smollm2")
+  expect_refused(spawn({"score", "--device", "cpu", "--precise"}, {.input = kText}), 2,
+                 "Leave one of them out");
+  const Ended other = spawn({"score", "--json", "--device", "cpu"}, {.input = kText});
+  if (other.status != 0) {
+    expect_refused(other, 1, "scripts/setup.sh --workshop");
+    return;
+  }
+  const double want = last_object(spawn({"score", "--json", "--precise"}, {.input = kText}))["nll"];
+  EXPECT_NEAR(last_object(other)["nll"], want, 1e-3 * want);
+  const Ended cuda = spawn({"score", "--json", "--device", "cuda"}, {.input = kText});
+  if (cuda.status == 0) {
+    EXPECT_NEAR(last_object(cuda)["nll"], want, 1e-3 * want);
+  } else {
+    expect_refused(cuda, 1, "Take --device cpu");
+  }
+}
+
 TEST(Bench, GivesTheContractsObjects) {
   NEEDS_MODEL("smollm2")
   const Json model = last_object(spawn(

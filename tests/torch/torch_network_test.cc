@@ -1,6 +1,7 @@
 #include "tessera/torch/torch_network.h"
 
 #include <cmath>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -17,13 +18,13 @@ using test::tiny_description;
 using test::tiny_model;
 
 // Both execute one graph; 1e-3 is what DESIGN promises, they differ by the order of their sums.
-TEST(TorchNetwork, AgreesWithTheEngineForEveryVariant) {
+void agrees_with_the_engine(const std::string& device) {
   for (const test::Variant& v : test::variants()) {
     SCOPED_TRACE(v.name);
     const ModelFiles model = tiny_model(test::described(v), 31);
     const auto ids = random_ids(4, 40, model.description.vocabulary);
     auto engine = load_network(model);
-    TorchNetwork torch(model);
+    TorchNetwork torch(model, device);
     const auto want = run_pieces(*engine, ids, {25, 1, 1});
     for (const std::vector<int64_t>& cut : {std::vector<int64_t>{}, {25, 1, 1}}) {
       if (!model.description.decoder && !cut.empty()) continue;
@@ -34,15 +35,31 @@ TEST(TorchNetwork, AgreesWithTheEngineForEveryVariant) {
     }
   }
 }
-
-TEST(TorchNetwork, ServesThePoliciesOfTheEngine) {
+void serves_a_policy(const std::string& device) {
   const ModelFiles model = tiny_model(tiny_description(), 32);
   const auto ids = random_ids(5, 60, 96);
   auto engine = load_network(model);
-  TorchNetwork torch(model);
+  TorchNetwork torch(model, device);
   const auto want = run_pieces(*engine, ids, {30}, "streaming:sinks=2,local=11");
   const auto got = run_pieces(torch, ids, {30}, "streaming:sinks=2,local=11");
   for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-3) << i;
+}
+
+TEST(TorchNetwork, AgreesWithTheEngineForEveryVariant) { agrees_with_the_engine("cpu"); }
+
+TEST(TorchNetwork, ServesThePoliciesOfTheEngine) { serves_a_policy("cpu"); }
+
+TEST(TorchNetwork, DoesTheSameOnAGraphicsProcessor) {
+  if (!at::globalContext().hasCUDA()) GTEST_SKIP() << "no CUDA here";
+  agrees_with_the_engine("cuda");
+  serves_a_policy("cuda");
+}
+
+TEST(TorchNetwork, RefusesDevicesThatAreNotThere) {
+  const ModelFiles model = tiny_model(tiny_description(), 32);
+  for (const char* device : {"cuda:99", "cudo", "meta", ""}) {
+    EXPECT_THROW(TorchNetwork(model, device), Error) << device;
+  }
 }
 
 // Texts that are run together are what each is alone, for every kind of attention.
