@@ -59,10 +59,12 @@ def _scratch(folder):
         yield pathlib.Path(name)
 
 
-def _download(requirement, folder, dependencies=False):
-    """The wheel of a requirement. pip says what it fetches, and how large it is, before it does."""
+def _download(requirements, folder, dependencies=False):
+    """The wheel of a requirement, or of several, whose versions are to agree. pip says what it fetches, and how large
+    it is, before it does."""
+    requirements = [requirements] if isinstance(requirements, str) else requirements
     command = [sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check",
-               "--only-binary", ":all:", "--retries", "2", "--dest", str(folder), requirement]
+               "--only-binary", ":all:", "--retries", "2", "--dest", str(folder), *requirements]
     if not dependencies:
         command.append("--no-deps")
     if not sys.stderr.isatty():
@@ -77,7 +79,7 @@ def _download(requirement, folder, dependencies=False):
         elif line.startswith("ERROR"):
             problems.append(line)
     if run.wait():
-        raise OSError(f"pip found no {requirement}" + (f" ({problems[-1]})" if problems else ""))
+        raise OSError(f"pip found no {', '.join(requirements)}" + (f" ({problems[-1]})" if problems else ""))
     return next(folder.glob("*.whl"))
 
 
@@ -172,8 +174,7 @@ def _fetch_torch_cuda():
         parts = [line.split(": ", 1)[1].split(";")[0].strip() for line in lines
                  if line.startswith(("Requires-Dist: nvidia-", "Requires-Dist: cuda-toolkit"))]
         (scratch / "parts").mkdir()
-        for part in parts:
-            _download(part, scratch / "parts", dependencies=True)
+        _download(parts, scratch / "parts", dependencies=True)
         for part in (scratch / "parts").glob("*.whl"):
             _extract(part, "nvidia/", root, lambda n: "/lib/" in n)
         shutil.rmtree(LIBTORCH_CUDA, ignore_errors=True)

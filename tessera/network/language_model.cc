@@ -81,24 +81,34 @@ void LanguageModel::forward(std::span<const Item> batch) {
 std::vector<std::vector<float>> embed_texts(Network& network,
                                             std::span<const std::vector<int32_t>> ids) {
   const ModelDescription& d = network.description();
-  std::vector<std::vector<float>> out;
-  std::vector<float> vectors, hidden;
+  const auto in_width = static_cast<size_t>(d.embedding_width);
+  const auto width = static_cast<size_t>(d.width);
+  size_t rows = 0;
   for (const auto& text : ids) {
     if (text.empty()) throw Error("text", "has no tokens", "Give a text that is not empty.");
-    const auto n = static_cast<int64_t>(text.size());
-    vectors.resize(text.size() * static_cast<size_t>(d.embedding_width));
-    hidden.resize(text.size() * static_cast<size_t>(d.width));
-    network.embed(text, vectors);
+    rows += text.size();
+  }
+  std::vector<float> vectors(rows * in_width), hidden(rows * width);
+  std::vector<std::unique_ptr<Past>> pasts;
+  std::vector<Segment> segments;
+  size_t at = 0;
+  for (const auto& text : ids) {
     Segment s;
-    std::unique_ptr<Past> past = d.decoder ? network.new_past() : nullptr;
-    s.past = past.get();
-    s.vectors = vectors;
-    s.count = s.wanted = n;
-    s.hidden = hidden;
-    network.forward({&s, 1});
-    std::vector<float>& v = out.emplace_back(static_cast<size_t>(d.width));
-    pool_rows(d.decoder && d.pooling == Pooling::none ? Pooling::last : d.pooling, hidden.data(), n,
-              v);
+    if (d.decoder) s.past = pasts.emplace_back(network.new_past()).get();
+    const std::span<float> to{vectors.data() + at * in_width, text.size() * in_width};
+    network.embed(text, to);
+    s.vectors = to;
+    s.count = s.wanted = static_cast<int64_t>(text.size());
+    s.hidden = {hidden.data() + at * width, text.size() * width};
+    segments.push_back(s);
+    at += text.size();
+  }
+  if (!segments.empty()) network.forward(segments);
+  std::vector<std::vector<float>> out;
+  for (const Segment& s : segments) {
+    std::vector<float>& v = out.emplace_back(width);
+    pool_rows(d.decoder && d.pooling == Pooling::none ? Pooling::last : d.pooling, s.hidden.data(),
+              s.count, v);
     if (d.pooled_normalised) {
       double square = 0;
       for (float x : v) square += static_cast<double>(x) * x;

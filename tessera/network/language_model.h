@@ -42,7 +42,8 @@ class LanguageModel final : public CausalModel {
 };
 
 // Vectors of texts from an encoder: pooled and normalised as the model's folder says. A decoder is
-// pooled by its last token.
+// pooled by its last token. All texts go through the network in one pass, whose memory is that of
+// all their tokens; none changes another's vector.
 //   ids    of each text, template tokens included
 //   result [texts][d]
 std::vector<std::vector<float>> embed_texts(Network& network,

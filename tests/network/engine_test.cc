@@ -7,6 +7,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/pool.h"
+#include "tessera/network/language_model.h"
 #include "tests/base/same_bits.h"
 #include "tests/network/tiny_model.h"
 #include "tests/network/variants.h"
@@ -30,6 +31,27 @@ class Threads {
   explicit Threads(int64_t n) { Pool::instance().set_threads(n); }
   ~Threads() { Pool::instance().set_threads(1); }
 };
+
+TEST(EmbedTexts, AnotherTextInThePassChangesNothing) {
+  for (const Variant& v : variants()) {
+    if (v.name != "encoder" && v.name != "llama") continue;
+    const ModelFiles model = tiny_model(described(v), 12);
+    const auto network = load_network(model);
+    std::vector<std::vector<int32_t>> texts;
+    for (const int64_t n : {7, 1, 30, 13}) {
+      texts.push_back(random_ids(static_cast<uint64_t>(n), n, model.description.vocabulary));
+    }
+    const auto together = embed_texts(*network, texts);
+    ASSERT_EQ(together.size(), texts.size());
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const auto alone = embed_texts(*network, {&texts[i], 1});
+      EXPECT_TRUE(same_bits(together[i], alone[0])) << v.name << i;
+    }
+    texts.emplace_back();
+    EXPECT_THROW(embed_texts(*network, texts), Error);
+    EXPECT_TRUE(embed_texts(*network, {}).empty());
+  }
+}
 
 // Oracle: the same graph in loops over doubles, all positions at once.
 TEST(Engine, ComputesWhatPlainLoopsCompute) {
