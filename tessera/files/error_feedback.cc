@@ -14,9 +14,6 @@
 namespace tessera {
 namespace {
 
-// Share of the mean of the diagonal that is added to it, so that columns which the text hardly
-// used are not free.
-constexpr double kDamping = 0.01;
 // Columns that are eliminated before the rows behind them are visited.
 constexpr int64_t kPanel = 32;
 

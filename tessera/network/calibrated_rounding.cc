@@ -19,7 +19,7 @@
 namespace tessera {
 namespace {
 
-// As kDamping of ErrorFeedback: no column is free.
+// Share of the mean that is added to every weight: no column is free.
 constexpr double kDamping = 0.01;
 
 using Key = std::tuple<Part, int64_t, int64_t>;

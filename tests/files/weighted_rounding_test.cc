@@ -147,7 +147,7 @@ TEST(ErrorFeedback, CostsWhatTheProductsSay) {
     double want = 0;
     for (size_t i = 0; i < n; ++i) {
       for (size_t j = 0; j < n; ++j) {
-        const double product = h[i * n + j] / mean + (i == j ? 0.01 : 0);
+        const double product = h[i * n + j] / mean + (i == j ? ErrorFeedback::kDamping : 0);
         want += product * (a[i] - b[i]) * (a[j] - b[j]);
       }
     }
