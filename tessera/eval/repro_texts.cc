@@ -16,7 +16,6 @@
 namespace tessera {
 namespace {
 
-constexpr size_t kLeast = 1100;
 constexpr size_t kMostBytes = size_t{256} << 20;
 
 std::string joined(const std::vector<std::string>& lines) {
@@ -46,10 +45,10 @@ ReproTexts repro_texts(const std::vector<std::string>& sources, const ReproTexts
       }
     });
   }
-  if (lines.size() < kLeast) {
+  if (lines.size() < shape.least) {
     throw Error(
         "the texts",
-        fmt::format("have {} lines of the {} that are needed at least{}", lines.size(), kLeast,
+        fmt::format("have {} lines of the {} that are needed at least{}", lines.size(), shape.least,
                     shape.shortest > 1
                         ? fmt::format(", different ones of {} bytes and more", shape.shortest)
                         : std::string()),

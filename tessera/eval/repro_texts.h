@@ -24,10 +24,11 @@ struct ReproTextsShape {
   size_t training = 20000, held_out = 2000;  // lines at most, in this proportion where fewer
   bool distinct = false;                     // a line that came before is left out
   size_t shortest = 1;                       // bytes of a line that is taken
+  size_t least = 1100;                       // lines without which nothing can be measured
 };
 
 // Lines that are evenly spread over the sources' first 256 MB, one in so many of them held out.
-// Throws Error below 1,100 lines, and says how to make a text of language `example`.
+// Throws Error below shape.least, and says how to make a text of language `example`.
 ReproTexts repro_texts(const std::vector<std::string>& sources, const ReproTextsShape& shape,
                        std::string_view example);
 
