@@ -2,10 +2,10 @@
 """Texts to measure on, made from what package registries carry: the .py files of torch and transformers (code), and
 LibreOffice's manual in as many languages as asked for, one human translation each.
 
-    bench/texts.py [code] [licences] [en-us] [ru] [tr] [zh-cn] ...      prints the files' paths
+    bench/texts.py [code] [licences] [mistral-v1] [en-us] [ru] [tr] [zh-cn] ...      prints the files' paths
 
 `licences` are the paragraphs of the copyright files that Debian's packages install, each once: what they are depends on the
-machine's packages.
+machine's packages. `mistral-v1` is no text but the SentencePiece vocabulary of Mistral's first models.
 
 Kept in $TESSERA_CACHE/texts; what is there is not made again.
 """
@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 
 CACHE = pathlib.Path(os.environ.get("TESSERA_CACHE", pathlib.Path.home() / ".cache/tessera")) / "texts"
+MISTRAL = "mistral-common==1.13.1"
 WHEELS = ["torch==2.13.0", "transformers==5.24.0"]
 
 
@@ -59,13 +60,20 @@ def licences(target):
     target.write_text("\n".join(filter(None, seen)) + "\n", encoding="utf-8")
 
 
+def vocabulary(target):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, MISTRAL], check=True)
+        with zipfile.ZipFile(next(pathlib.Path(folder).glob("*.whl"))) as archive:
+            target.write_bytes(archive.read("mistral_common/data/tokenizer.model.v1"))
+
+
 def text(name):
-    target = CACHE / f"{name}.txt"
+    target = CACHE / (f"{name}.model" if name == "mistral-v1" else f"{name}.txt")
     if not target.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         print(f"making {target}", file=sys.stderr)
         unfinished = target.with_suffix(".part")
-        {"code": code, "licences": licences}.get(name, lambda target: manual(name, target))(unfinished)
+        {"code": code, "licences": licences, "mistral-v1": vocabulary}.get(name, lambda target: manual(name, target))(unfinished)
         unfinished.rename(target)
     return target
 

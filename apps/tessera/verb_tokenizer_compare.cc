@@ -14,6 +14,7 @@
 #include "tessera/tokenizer/cut_page.h"
 #include "tessera/tokenizer/model_tokenizer.h"
 #include "tessera/tokenizer/probes.h"
+#include "tessera/tokenizer/terms.h"
 
 namespace tessera::cli {
 namespace {
@@ -23,7 +24,7 @@ using Json = nlohmann::ordered_json;
 struct CompareOptions {
   CommonOptions common;
   std::string a, b, corpus, html, field = "text";
-  std::string language, roots, gold;
+  std::string language, roots, gold, terms;
   bool loose = false, noise = false;
   int64_t costliest = 10;
 };
@@ -142,6 +143,72 @@ struct NoisePair {
   }
 };
 
+// What terms cost on both sides.
+class TermTable {
+ public:
+  TermTable(const Tokenizer& a, const Tokenizer& b, const std::vector<std::string>& terms) {
+    for (const std::string& term : terms) {
+      rows_.push_back({term, term_cost(a, term), term_cost(b, term)});
+    }
+  }
+  std::string table() const {
+    std::string out =
+        fmt::format("\n{:<34}{:>16}{:>16}\n", "tokens alone / behind a space", "A", "B");
+    for (const Row& row : rows_) {
+      const auto cell = [](const TermCost& c) {
+        return fmt::format("{} / {}", c.bare, c.behind_space);
+      };
+      out += fmt::format("{:<34}{:>16}{:>16}\n", shown(row.term), cell(row.a), cell(row.b));
+    }
+    const auto cell = [&](TermCost Row::* side) {
+      return fmt::format("{:.2f} / {:.2f}", mean(side, &TermCost::bare),
+                         mean(side, &TermCost::behind_space));
+    };
+    return out + fmt::format("{:<34}{:>16}{:>16}\n", fmt::format("mean of {}", rows_.size()),
+                             cell(&Row::a), cell(&Row::b));
+  }
+  Json json() const {
+    const auto cost = [](const TermCost& c) {
+      return Json({{"bare", c.bare}, {"behind_space", c.behind_space}});
+    };
+    Json terms = Json::array();
+    for (const Row& row : rows_) {
+      terms.push_back({{"term", shown(row.term)}, {"a", cost(row.a)}, {"b", cost(row.b)}});
+    }
+    const auto means = [&](TermCost Row::* side) {
+      return Json({{"bare", mean(side, &TermCost::bare)},
+                   {"behind_space", mean(side, &TermCost::behind_space)}});
+    };
+    return {{"list", terms}, {"mean_a", means(&Row::a)}, {"mean_b", means(&Row::b)}};
+  }
+
+ private:
+  struct Row {
+    std::string term;
+    TermCost a, b;
+  };
+  double mean(TermCost Row::* side, int64_t TermCost::* what) const {
+    int64_t sum = 0;
+    for (const Row& row : rows_) sum += row.*side.*what;
+    return share(sum, static_cast<int64_t>(rows_.size()));
+  }
+  std::vector<Row> rows_;
+};
+
+// Of a list by name, else the lines of a file. Throws Error where there are none.
+std::vector<std::string> terms_of(const std::string& named) {
+  std::vector<std::string> out;
+  for (const std::string_view term : known_terms(named)) out.emplace_back(term);
+  if (!out.empty()) return out;
+  constexpr size_t kMost = 100000;
+  read_lines(named, [&](std::string_view line) {
+    if (out.size() == kMost) throw Error(named, fmt::format("holds more than {} terms", kMost));
+    if (!line.empty()) out.emplace_back(line);
+  });
+  if (out.empty()) throw Error(named, "holds no term", "Write one a line.");
+  return out;
+}
+
 // The first lines of the corpus that are long enough to show something.
 class Paragraphs {
  public:
@@ -183,6 +250,15 @@ int compare(const CompareOptions& options) {
   if (options.noise && options.corpus.empty()) {
     throw WrongCommand("--noise", "spoils texts, and none are named", "Add --corpus.");
   }
+  constexpr size_t kPairs = 200;
+  const bool own_terms = options.terms == "pairs";
+  if (own_terms && options.corpus.empty()) {
+    throw WrongCommand("--terms pairs", "takes terms from texts, and none are named",
+                       "Add --corpus.");
+  }
+  std::vector<std::string> terms;
+  if (!options.terms.empty() && !own_terms) terms = terms_of(options.terms);
+  WordPairs pairs;
   NoisePair noise;
   TokenizerComparer comparer(a, b);
   if (options.corpus.empty()) {
@@ -195,6 +271,7 @@ int compare(const CompareOptions& options) {
       comparer.add(text);
       if (linguistic) linguistic->add(text);
       if (options.noise) noise.add(*a, *b, text);
+      if (own_terms) pairs.add(text);
       if (!options.html.empty()) paragraphs.add(text);
     });
     if (!options.html.empty()) {
@@ -202,11 +279,14 @@ int compare(const CompareOptions& options) {
       write_file(options.html, cut_page(both, paragraphs.kept()));
     }
   }
+  if (own_terms) terms = pairs.top(kPairs);
+  const TermTable costs(*a, *b, terms);
   const TokenizerComparison found = comparer.finish(static_cast<size_t>(options.costliest));
   if (!options.common.json) {
     print_table(found, options);
     if (linguistic) put(linguistic->table());
     if (options.noise) put(noise.table());
+    if (!terms.empty()) put(costs.table());
     return kDone;
   }
   Json json = {
@@ -223,6 +303,7 @@ int compare(const CompareOptions& options) {
       {"b", json_of(found.b, options.b, found)}};
   if (linguistic) json["linguistic"] = linguistic->json();
   if (options.noise) json["noise"] = noise.json();
+  if (!terms.empty()) json["terms"] = costs.json();
   put(json.dump() + "\n");
   return kDone;
 }
@@ -260,6 +341,10 @@ Verb verb_tokenizer_compare() {
                      "affixes count anywhere, words and roots also within words");
         app.add_flag("--noise", options->noise,
                      "how much of the cuts survives wrong characters and spaces (seeded)");
+        app.add_option("--terms", options->terms,
+                       "what single terms cost: legal, financial, pairs (200 neighbouring words "
+                       "that tell the corpus from other texts), or a file of terms, one a line")
+            ->type_name("NAME|FILE");
         app.add_option("--costliest", options->costliest, "words to list [10]")
             ->type_name("N")
             ->check(CLI::NonNegativeNumber);

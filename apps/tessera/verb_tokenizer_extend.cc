@@ -24,7 +24,7 @@ struct ExtendOptions {
 };
 
 ExtendedTokenizer make(ExtendOptions& options) {
-  const bool model = open_tokenizer_file(options.base).format == TokenizerFormat::sentence_piece;
+  const bool model = is_sentence_piece_file(options.base);
   if (model != options.output.ends_with(".model")) {
     throw WrongCommand(
         "-o " + options.output,
@@ -43,10 +43,9 @@ ExtendedTokenizer make(ExtendOptions& options) {
     throw WrongCommand("--with", "takes one vocabulary in this mode");
   }
   const int64_t size = options.request.vocab_size;
-  if (!model) return extend_by_vocabulary(options.base, options.with[0], size);
-  return extend_model_by_model(options.base, options.with[0], size,
-                               options.mode == "script" ? AddedScores::own : AddedScores::behind,
-                               options.share);
+  const AddedScores scores = options.mode == "script" ? AddedScores::own : AddedScores::behind;
+  const auto extended = model ? extend_model_by_model : extend_by_vocabulary;
+  return extended(options.base, options.with[0], size, scores, options.share);
 }
 
 int extend(ExtendOptions options) {
@@ -100,9 +99,9 @@ Verb verb_tokenizer_extend() {
             app.add_option(
                    "--mode", options->mode,
                    "continue: goes on merging the base's tokens on texts; append: takes over the "
-                   "merges or pieces of another vocabulary behind the base's; script: the same, "
-                   "but pieces of a .model keep their scores, so that old texts are cut otherwise, "
-                   "too [continue]")
+                   "merges or tokens of another vocabulary behind the base's; script: the same, "
+                   "but pieces with scores keep them, so that old texts are cut otherwise, too "
+                   "[continue]")
                 ->type_name("MODE")
                 ->check(CLI::IsMember({"continue", "append", "script"}));
             app.add_option("--vocab-size", options->request.vocab_size, "tokens in the end")
@@ -114,7 +113,7 @@ Verb verb_tokenizer_extend() {
                 ->type_name("FILE")
                 ->required();
             app.add_option("--share", options->share,
-                           "of a Unigram .model's probability, what append gives to the new "
+                           "of a Unigram vocabulary's probability, what append gives to the new "
                            "pieces: how much of your text is in the new language [0.5]")
                 ->type_name("S")
                 ->check(CLI::Range(0.0001, 0.9999));

@@ -76,6 +76,7 @@ int prune(PruneOptions options) {
   options.request.threads =
       options.common.threads > 0 ? options.common.threads : available_threads();
   if (is_terminal(STDERR_FILENO)) options.request.progress = descriptor_sink(STDERR_FILENO);
+  expect_readable_twice(options.with);
   AtomicFile file(options.output);
   std::optional<AtomicFile> map;
   if (!options.map.empty()) map.emplace(options.map);

@@ -124,6 +124,7 @@ int train(TrainOptions options) {
   AtomicFile file(options.output);
   TrainingTexts texts(options.sources, {.shape = {.field = options.field, .lines = options.lines},
                                         .rates = rates_of(options),
+                                        .longest_line = longest_line_within(request.memory),
                                         .progress = request.progress});
   const TrainedTokenizer made = trainer->train(texts, request);
   file.write(as_model ? made.sentence_piece : made.json);

@@ -14,7 +14,7 @@ namespace tessera {
 std::span<const Repro> repros() {
   static constexpr Repro kAll[] = {
       {"cabrita", "tokens that a vocabulary in use saves when a language is added to it",
-       "language", true, repro_cabrita},
+       "language model", true, repro_cabrita},
       {"domain-tokenizers", "vocabularies for one field, and of a few characters a token", "domain",
        true, repro_domain_tokenizers},
       {"less-is-better", "a lexicon of words and phrases against byte pairs of the same size", "",

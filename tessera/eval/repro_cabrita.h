@@ -7,7 +7,8 @@
 namespace tessera {
 
 // The sources are texts of the base's language, the file "language" holds those of the new one.
-// Throws Error without it and below 1,100 lines of either.
+// A file "model", a SentencePiece `.model` of byte pairs, is one more base. Throws Error without
+// the language's and below 1,100 lines of either.
 ReproResult repro_cabrita(const ReproRequest& request);
 
 }  // namespace tessera

@@ -8,6 +8,7 @@
 #include "tessera/base/random.h"
 #include "tessera/eval/repro_texts.h"
 #include "tessera/eval/text_noise.h"
+#include "tessera/tokenizer/terms.h"
 
 namespace tessera {
 namespace {
@@ -72,6 +73,8 @@ void recount_published(ReproResult& out) {
                         verdict_of(fewer(kTerms, kTermsTheirs) >= 83)});
 }
 
+double fewer_of(double ours, double theirs) { return 100 * (1 - ours / theirs); }
+
 void measure_field(const ReproRequest& request, const ReproTexts& field, const ReproTexts& general,
                    ReproResult& out) {
   const size_t bytes = std::min(bytes_of(field.training), bytes_of(general.training));
@@ -109,13 +112,45 @@ void measure_field(const ReproRequest& request, const ReproTexts& field, const R
   add("with forced tokens, by words", field_lines, "forced:groups=all,pad=on", 2 * kSize);
   add("with forced tokens, anywhere", field_lines, "forced:groups=all,match=added,pad=on",
       2 * kSize);
+  add("with forced tokens, by merges", field_lines, "forced:groups=all,match=seeded,pad=on",
+      2 * kSize);
   const double cost = 100 * (rows[3].field / rows[2].field - 1);
   const double anywhere = 100 * (rows[4].field / rows[2].field - 1);
+  const double merged = 100 * (rows[5].field / rows[2].field - 1);
   out.claims.push_back({"forced tokens cost little", "not measured in the paper",
                         fmt::format("{:+.1f} % tokens for the field where they stand by words, "
-                                    "{:+.1f} % anywhere",
-                                    cost, anywhere),
+                                    "{:+.1f} % anywhere, {:+.1f} % by merges",
+                                    cost, anywhere, merged),
                         verdict_of(std::max(cost, anywhere) < 3)});
+  WordPairs pairs;
+  for (const std::string& line : field.held_out) pairs.add(line + "\n");
+  std::vector<std::string> legal;
+  for (const std::string_view term : known_terms("legal")) legal.emplace_back(term);
+  double own = 0, other = 0;
+  const auto terms_of = [&](const char* what, const std::vector<std::string>& terms) {
+    const auto mean = [&](const Row& row) {
+      int64_t sum = 0;
+      for (const std::string& term : terms) sum += term_cost(*row.tokenizer, term).behind_space;
+      const double value = static_cast<double>(sum) / static_cast<double>(terms.size());
+      out.figures.push_back(
+          {row.name, what, value, value, value, static_cast<int64_t>(terms.size())});
+      return value;
+    };
+    own = mean(rows[0]);
+    other = mean(rows[1]);
+  };
+  terms_of("tokens a legal term behind a space", legal);
+  const double own_legal = own, other_legal = other;
+  terms_of("tokens a telling pair of words behind a space", pairs.top(200));
+  out.claims.push_back(
+      {"a field's terms need fewer tokens in its vocabulary",
+       "45 % fewer legal ones than Llama 3 by its table, 35 % fewer than gpt-4o",
+       fmt::format("{:.0f} % fewer for 200 pairs of words that tell the field's held-out lines "
+                   "({:.2f} against {:.2f}), {:.0f} % for the paper's legal terms ({:.2f} against "
+                   "{:.2f})",
+                   fewer_of(own, other), own, other, fewer_of(own_legal, other_legal), own_legal,
+                   other_legal),
+       verdict_of(own < other)});
 }
 
 }  // namespace

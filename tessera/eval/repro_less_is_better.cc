@@ -14,6 +14,8 @@
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/boundaries.h"
 #include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/train/fewest_dictionary.h"
+#include "tessera/tokenizer/train/look_ahead.h"
 #include "tessera/tokenizer/train/sub_units.h"
 
 namespace tessera {
@@ -23,6 +25,7 @@ constexpr int64_t kAny = 1000000;  // more tokens than such texts give
 constexpr EncodeOptions kContent{.add_template = false};
 
 using Lines = std::vector<std::string>;
+using Lexicon = std::vector<std::string>;
 
 double entropy_bits(const std::unordered_map<int64_t, int64_t>& counts) {
   double all = 0, bits = 0;
@@ -80,6 +83,33 @@ double description_length(const Tokenizer& tokenizer, const Lines& lines) {
     for (TokenId id : tokenizer.encode(line, kContent).ids) ++used[id];
   }
   return (entropy_bits(spelled) + entropy_bits(used)) / 1000;
+}
+
+// Characters a token of one lexicon by its three ways to cut.
+void compare_encoders(const Tokenizer& lib, const Lines& lines, ReproResult& out) {
+  // Behind the unknown token and 256 bytes units stand by ordinal; characters of ASCII are bytes.
+  Lexicon units;
+  for (int c = 0; c < 128; ++c) units.emplace_back(1, static_cast<char>(c));
+  for (TokenId id = 257; id < lib.vocabulary().size(); ++id) {
+    units.emplace_back(lib.vocabulary().bytes(id));
+  }
+  const LookAhead look_ahead(units);
+  const FewestTokens fewest(units);
+  double tokens[3] = {}, characters = 0;
+  for (const std::string& line : lines) {
+    const auto best = fewest.cut(line);
+    if (best.empty()) continue;  // it has a character that the lexicon lacks
+    characters += static_cast<double>(characters_of(line));
+    tokens[0] += static_cast<double>(lib.count(line, kContent));
+    tokens[1] += static_cast<double>(look_ahead.cut(line).size());
+    tokens[2] += static_cast<double>(best.size());
+  }
+  const char* names[] = {"greedy", "looking ahead", "fewest"};
+  for (size_t i = 0; i < 3; ++i) {
+    const double value = characters / tokens[i];
+    out.figures.push_back({fmt::format("lib, {}", names[i]), "characters a token", value, value,
+                           value, static_cast<int64_t>(lines.size())});
+  }
 }
 
 std::string without_spaces(std::string_view line, std::vector<int64_t>& cuts) {
@@ -209,6 +239,7 @@ ReproResult repro_less_is_better(const ReproRequest& request) {
           ignored, nullptr);
       add("byte pairs across spaces", *trained_for_repro(file, request, "bpe", size, "bytes"),
           across[i], nullptr);
+      if (i == 0) compare_encoders(*lib, texts.held_out, out);
     }
   }
   const double gain = length[0] / words[0] - 1;

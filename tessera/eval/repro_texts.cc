@@ -12,13 +12,17 @@
 #include "tessera/base/guest.h"
 #include "tessera/text/corpus.h"
 #include "tessera/text/utf8.h"
-#include "tessera/tokenizer/train/trainer.h"
 
 namespace tessera {
 namespace {
 
-constexpr size_t kLeast = 1100;
 constexpr size_t kMostBytes = size_t{256} << 20;
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string all;
+  for (const std::string& line : lines) all += line + '\n';
+  return all;
+}
 
 }  // namespace
 
@@ -41,10 +45,10 @@ ReproTexts repro_texts(const std::vector<std::string>& sources, const ReproTexts
       }
     });
   }
-  if (lines.size() < kLeast) {
+  if (lines.size() < shape.least) {
     throw Error(
         "the texts",
-        fmt::format("have {} lines of the {} that are needed at least{}", lines.size(), kLeast,
+        fmt::format("have {} lines of the {} that are needed at least{}", lines.size(), shape.least,
                     shape.shortest > 1
                         ? fmt::format(", different ones of {} bytes and more", shape.shortest)
                         : std::string()),
@@ -60,23 +64,23 @@ ReproTexts repro_texts(const std::vector<std::string>& sources, const ReproTexts
   return out;
 }
 
-ReproLines::ReproLines(const std::vector<std::string>& lines) {
+ReproFile::ReproFile(std::string_view bytes) {
   static int number = 0;
   path_ = std::filesystem::temp_directory_path() /
           fmt::format("tessera-repro-{}-{}.txt", getpid(), ++number);
-  std::string all;
-  for (const std::string& line : lines) all += line + '\n';
-  write_file(path_.string(), all);
+  write_file(path_.string(), bytes);
 }
 
-ReproLines::~ReproLines() {
+ReproFile::~ReproFile() {
   std::error_code ignored;
   std::filesystem::remove(path_, ignored);
 }
 
-std::string trained_json_for_repro(const ReproLines& lines, const ReproRequest& request,
-                                   const std::string& spec, int64_t size,
-                                   const std::string& pre_tokenizer) {
+ReproLines::ReproLines(const std::vector<std::string>& lines) : ReproFile(joined(lines)) {}
+
+TrainedTokenizer trained_files_for_repro(const ReproLines& lines, const ReproRequest& request,
+                                         const std::string& spec, int64_t size,
+                                         const std::string& pre_tokenizer) {
   TrainingTextsOptions options;
   options.shape.lines = true;
   options.progress = request.progress;
@@ -86,15 +90,15 @@ std::string trained_json_for_repro(const ReproLines& lines, const ReproRequest& 
   training.threads = request.threads;
   training.pre_tokenizer = pre_tokenizer;
   training.progress = request.progress;
-  return make_guest<Trainer>(spec)->train(texts, training).json;
+  return make_guest<Trainer>(spec)->train(texts, training);
 }
 
 std::shared_ptr<const Tokenizer> trained_for_repro(const ReproLines& lines,
                                                    const ReproRequest& request,
                                                    const std::string& spec, int64_t size,
                                                    const std::string& pre_tokenizer) {
-  return parse_tokenizer_json(trained_json_for_repro(lines, request, spec, size, pre_tokenizer),
-                              spec);
+  return parse_tokenizer_json(
+      trained_files_for_repro(lines, request, spec, size, pre_tokenizer).json, spec);
 }
 
 int64_t characters_of(std::string_view text) {

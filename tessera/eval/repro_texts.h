@@ -12,6 +12,7 @@
 
 #include "tessera/eval/repro.h"
 #include "tessera/tokenizer/tokenizer.h"
+#include "tessera/tokenizer/train/trainer.h"
 
 namespace tessera {
 
@@ -23,24 +24,31 @@ struct ReproTextsShape {
   size_t training = 20000, held_out = 2000;  // lines at most, in this proportion where fewer
   bool distinct = false;                     // a line that came before is left out
   size_t shortest = 1;                       // bytes of a line that is taken
+  size_t least = 1100;                       // lines without which nothing can be measured
 };
 
 // Lines that are evenly spread over the sources' first 256 MB, one in so many of them held out.
-// Throws Error below 1,100 lines, and says how to make a text of language `example`.
+// Throws Error below shape.least, and says how to make a text of language `example`.
 ReproTexts repro_texts(const std::vector<std::string>& sources, const ReproTextsShape& shape,
                        std::string_view example);
 
-// A file of lines that is gone with this.
-class ReproLines {
+// A file that is gone with this.
+class ReproFile {
  public:
-  explicit ReproLines(const std::vector<std::string>& lines);
-  ReproLines(const ReproLines&) = delete;
-  ReproLines& operator=(const ReproLines&) = delete;
-  ~ReproLines();
+  explicit ReproFile(std::string_view bytes);
+  ReproFile(const ReproFile&) = delete;
+  ReproFile& operator=(const ReproFile&) = delete;
+  ~ReproFile();
   std::string path() const { return path_.string(); }
 
  private:
   std::filesystem::path path_;
+};
+
+// One of lines.
+class ReproLines : public ReproFile {
+ public:
+  explicit ReproLines(const std::vector<std::string>& lines);
 };
 
 // What the trainer `spec` learns from the lines, each a text, with `size` tokens at most.
@@ -50,10 +58,10 @@ std::shared_ptr<const Tokenizer> trained_for_repro(const ReproLines& lines,
                                                    const std::string& spec, int64_t size,
                                                    const std::string& pre_tokenizer = "");
 
-// The same as the text of its tokenizer.json.
-std::string trained_json_for_repro(const ReproLines& lines, const ReproRequest& request,
-                                   const std::string& spec, int64_t size,
-                                   const std::string& pre_tokenizer = "");
+// The same as the files that it writes.
+TrainedTokenizer trained_files_for_repro(const ReproLines& lines, const ReproRequest& request,
+                                         const std::string& spec, int64_t size,
+                                         const std::string& pre_tokenizer = "");
 
 // Characters, a byte that is no UTF-8 being one.
 int64_t characters_of(std::string_view text);

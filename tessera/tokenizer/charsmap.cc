@@ -45,9 +45,22 @@ void Charsmap::check(const std::string& where) const {
     throw Error(where + ": byte " + std::to_string(sizeof(uint32_t) * (unit + 1)), what,
                 "The map is damaged: get the file again.");
   };
-  // The way from the root to a node, with the next byte to look for at each one.
+  // A unit can be a child of but one place; all children of a place, one after another.
+  const auto count = static_cast<uint32_t>(units_.size());
+  const auto parent_of = [&](uint32_t unit) {
+    const uint32_t byte = label(units_[unit]), place = unit ^ byte;
+    return unit != 0 && byte != 0 && byte < 256 && place < count ? place : count;
+  };
+  std::vector<uint32_t> firsts(count + 2), all(count);
+  for (uint32_t unit = 0; unit < count; ++unit) ++firsts[parent_of(unit) + 1];
+  for (uint32_t place = 1; place <= count + 1; ++place) firsts[place] += firsts[place - 1];
+  {
+    std::vector<uint32_t> next(firsts.begin(), firsts.end() - 1);
+    for (uint32_t unit = 0; unit < count; ++unit) all[next[parent_of(unit)]++] = unit;
+  }
+  // The way from the root to a node, with the children that are still to be looked at.
   struct Step {
-    uint32_t node, children, byte;
+    uint32_t node, next, end;
   };
   std::vector<Step> way;
   enum : uint8_t { kNew, kOnWay, kDone };
@@ -61,22 +74,17 @@ void Charsmap::check(const std::string& where) const {
     }
     if (way.size() > kLongest) fail(node, "a string of the map has more than 256 bytes");
     state[node] = kOnWay;
-    way.push_back({node, children, 1});
+    way.push_back({node, firsts[children], firsts[children + 1]});
   };
   enter(0);
   while (!way.empty()) {
     Step& step = way.back();
-    while (step.byte < 256) {
-      const uint32_t child = step.children ^ step.byte;
-      if (child < units_.size() && label(units_[child]) == step.byte && child != 0) break;
-      ++step.byte;
-    }
-    if (step.byte == 256) {
+    if (step.next == step.end) {
       state[step.node] = kDone;
       way.pop_back();
       continue;
     }
-    const uint32_t child = step.children ^ step.byte++;
+    const uint32_t child = all[step.next++];
     if (state[child] == kOnWay) fail(child, "a way through the map leads back here: it is cyclic");
     if (state[child] == kNew) enter(child);
   }

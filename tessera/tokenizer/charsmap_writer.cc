@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <unordered_map>
 
 #include "tessera/base/error.h"
 #include "tessera/text/normalise.h"
@@ -28,7 +29,7 @@ class MapBuilder {
   struct Child {
     uint8_t byte;  // 0: a string ends here, and `to` is where its replacement begins
     uint32_t to;   // a node
-    bool operator<(const Child& o) const { return byte != o.byte ? byte < o.byte : to < o.to; }
+    bool operator==(const Child&) const = default;
   };
 
   uint32_t replacement(const std::string& text) {
@@ -122,9 +123,19 @@ class MapBuilder {
     int misses = 0;
   };
   std::vector<Block> blocks_;
-  std::map<std::vector<Child>, uint32_t> ids_;
+  struct Hash {
+    size_t operator()(const std::vector<Child>& children) const {
+      uint64_t hash = children.size();
+      for (const Child& child : children) {
+        hash = (hash ^ (uint64_t{child.to} << 8 | child.byte)) * 0x9E3779B97F4A7C15;
+        hash ^= hash >> 29;
+      }
+      return static_cast<size_t>(hash);
+    }
+  };
+  std::unordered_map<std::vector<Child>, uint32_t, Hash> ids_;
   std::vector<const std::vector<Child>*> nodes_;
-  std::map<std::string, uint32_t> replacements_;
+  std::unordered_map<std::string, uint32_t> replacements_;
   std::string text_;
   std::vector<uint32_t> units_;
   std::vector<uint8_t> taken_, based_;  // by unit

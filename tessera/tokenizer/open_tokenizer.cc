@@ -52,4 +52,10 @@ OpenedTokenizer open_tokenizer_file(const std::string& path, const TiktokenOptio
               "and GGUF.");
 }
 
+bool is_sentence_piece_file(const std::string& path) {
+  const MappedFile file(path);
+  const std::string_view bytes = file.text();
+  return !looks_like_tiktoken(bytes) && !looks_like_json(bytes) && looks_like_sentence_piece(bytes);
+}
+
 }  // namespace tessera

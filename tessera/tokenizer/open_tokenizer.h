@@ -21,4 +21,8 @@ struct OpenedTokenizer {
 // Error naming the file when it is none of these, or what is wrong in it.
 OpenedTokenizer open_tokenizer_file(const std::string& path, const TiktokenOptions& ranks = {});
 
+// Whether open_tokenizer_file() would take it for a SentencePiece .model; looks at its first bytes
+// alone.
+bool is_sentence_piece_file(const std::string& path);
+
 }  // namespace tessera

@@ -103,7 +103,8 @@ TEST_F(Compare, RecipesTrainAndUnknownOnesAreRefused) {
 }
 
 TEST_F(Compare, ReprosNameTheFilesThatTheyTake) {
-  expect_refused(spawn({"repro", "cabrita", text_, "--with", "lang=x"}), 2, "a NAME of: language");
+  expect_refused(spawn({"repro", "cabrita", text_, "--with", "lang=x"}), 2,
+                 "a NAME of: language model");
   expect_refused(spawn({"repro", "less-is-better", text_, "--with", "a=b"}), 2,
                  "takes no files by name");
   expect_refused(spawn({"repro", "cabrit", text_}), 2, "Did you mean cabrita?");

@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 from tokenizers import Regex, models, pre_tokenizers, trainers
 
-from vocabularies import BINARY, STRINGS
+from vocabularies import BINARY, STRINGS, decoded, differences, ours, random_texts
 
 CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -192,3 +192,50 @@ def test_trained_files_encode_alike(tmp_path):
         assert done.returncode == 0, done.stderr
         ours = [json.loads(row)["ids"] for row in done.stdout.splitlines()]
         assert ours == [peer.encode(line.removesuffix("\r")).ids for line in lines[:len(ours)]]
+
+
+def extended(folder, base, mode, added, size):
+    out = folder / f"extended-{mode}.json"
+    done = subprocess.run([BINARY, "tokenizer", "extend", base, "--with", added, "--mode", mode, "--vocab-size", str(size),
+                           "-o", out], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.parametrize("model,mode", [("wordpiece", "continue"), ("wordpiece", "append"), ("unigram", "append"),
+                                        ("unigram", "script")])
+def test_extended_files_encode_alike(tmp_path, model, mode):
+    """The package reads a longer vocabulary with equal ids, the old ones among them."""
+    base, added, new = tmp_path / "base.json", tmp_path / "added.json", tmp_path / "new.txt"
+    base.write_bytes(train(tmp_path, "--model", model, "--vocab-size", 900, sources=[prose(tmp_path)]))
+    draw = random.Random(9)
+    words = [toy_text(i, "aeosrınçş", 1, 8) for i in range(300)]
+    texts = [" ".join(draw.choice(words) for _ in range(9)) for _ in range(500)]
+    new.write_text("\n".join(texts) + "\n")
+    added.write_bytes(train(tmp_path, "--model", model, "--vocab-size", 700, sources=[new]))
+    path = extended(tmp_path, base, mode, new if mode == "continue" else added, 1300)
+    old = tokenizers.Tokenizer.from_file(str(base)).get_vocab()
+    peer = tokenizers.Tokenizer.from_file(str(path))
+    assert {piece: peer.get_vocab()[piece] for piece in old} == old
+    assert len(peer.get_vocab()) > len(old) + 100
+    texts += prose(tmp_path).read_text().split("\n")[:300] + list(random_texts([], 3, STRINGS // 3))
+    assert not differences(path, texts, lambda text: peer.encode(text).ids)
+
+
+SCRIPTS = ("bütün insanlar özgür doğar|все люди рождаются свободными|όλοι οι άνθρωποι γεννιούνται ελεύθεροι|"
+           "כל בני האדם נולדו בני חורין|يولد جميع الناس أحرارا|सभी मनुष्य स्वतंत्र हैं|সমস্ত মানুষ স্বাধীন|ਸਾਰੇ ਮਨੁੱਖ ਆਜ਼ਾਦ ਹਨ|"
+           "બધા મનુષ્યો સ્વતંત્ર છે|மனிதர்கள் சுதந்திரமானவர்கள்|మనుషులందరూ స్వతంత్రులు|ಮನುಷ್ಯರು ಸ್ವತಂತ್ರರು|മനുഷ്യർ സ്വതന്ത്രരാണ്|"
+           "සියලු මනුෂ්‍යයෝ නිදහස්|มนุษย์ทุกคนเกิดมาอิสระ|ມະນຸດທຸກຄົນເກີດມາອິດສະຫຼະ|လူတိုင်း လွတ်လပ်သည်|ადამიანი თავისუფალია|"
+           "բոլոր մարդիկ ազատ են|ሰዎች ሁሉ ነጻ ናቸው|人人生而自由|人間は自由である|모든 인간은 자유롭다|མི་ཡོངས་རང་དབང་|ᠬᠦᠮᠦᠨ|ᏂᎦᏓ ᎠᏂᏴᏫ")
+
+
+@pytest.mark.parametrize("model", ["bpe", "supertokens", "lzw", "block", "seq-bpe", "lib:documents=50",
+                                   "lib:documents=50,encode=fewest", "forced:groups=years+html,pad=on",
+                                   "forced:groups=years+numbers,match=seeded,pad=on"])
+def test_every_text_comes_back(tmp_path, model):
+    path = tmp_path / "out.json"
+    path.write_bytes(train(tmp_path, "--model", model, "--vocab-size", 6000, sources=[prose(tmp_path)]))
+    texts = SCRIPTS.split("|") + ["in 1776 <div>17761</div>"] + list(
+        random_texts(["1999", "<div", "<|end|>"], 7, STRINGS // 3))
+    ids = [row["ids"] for row in ours(path, texts)]
+    assert decoded(path, ids) == "".join(texts).encode()

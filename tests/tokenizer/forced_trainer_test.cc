@@ -122,6 +122,58 @@ TEST(ForcedTrainer, TokensStandWhereTheyAreForcedAndCutNoWords) {
   EXPECT_GT(tokens_in(*single, "a(iv)b"), 3u);
 }
 
+// Oracle: the learned merges alone. Seeded ones join what these leave, and cut nothing.
+TEST(ForcedTrainer, SeededTokensAreMergedAndCutNothing) {
+  test::TemporaryFolder folder;
+  std::string text = prose();
+  for (int i = 0; i < 400; ++i) text += " the Company had 12345 and 17761 in hand\n";
+  const std::string file = folder.write("t", text);
+  const std::string extra = folder.write("f", "42 U.S.C. \xC2\xA7 1983\npany\nomp\n123\n");
+  const std::string spec = "forced:match=seeded,min-frequency=50,tokens=\"" + extra + "\",groups=";
+  const auto made = train(spec + "years+numbers+whitespace", file, 2900);
+  EXPECT_LE(made.tokens, 2900);
+  EXPECT_EQ(figure(made, "unreachable"), 0);
+  const auto t = parse_tokenizer_json(made.json, "seeded");
+  const auto seeded = static_cast<int64_t>(figure(made, "seeded"));
+  EXPECT_GT(seeded, 500);
+  const std::string behind = "a ";
+  for (const char* word : {"1776", "2049", "10", "999", "pany", "omp", "123"}) {
+    EXPECT_EQ(tokens_in(*t, word), 1u) << word;
+    EXPECT_EQ(tokens_in(*t, behind + word), 2u) << word;
+  }
+  EXPECT_EQ(tokens_in(*t, "\n\n\n"), 1u);
+  // More than a word: added, as there is no merge for it.
+  EXPECT_EQ(tokens_in(*t, "42 U.S.C. \xC2\xA7 1983"), 1u);
+  // What the texts taught stays whole around a forced token, which an added one would cut out.
+  for (const char* word : {" Company", " 12345", " 17761"}) EXPECT_EQ(tokens_in(*t, word), 1u);
+  const auto added = parse_tokenizer_json(
+      train("forced:match=added,min-frequency=50,tokens=\"" + extra + "\",groups=years", file, 2900)
+          .json,
+      "added");
+  for (const char* word : {" Company", " 12345", " 17761"}) EXPECT_GT(tokens_in(*added, word), 1u);
+  const auto learned = parse_tokenizer_json(
+      train("bpe:min-frequency=50", file, made.tokens - seeded).json, "learned");
+  size_t joined = 0;
+  Random random(8);
+  for (int round = 0; round < 300; ++round) {
+    std::string tried;
+    for (size_t n = 1 + random.below(30); n > 0; --n)
+      tried += "0123456789 abp\n\n"[random.below(16)];
+    const auto now = t->encode(tried, kContent).spans,
+               before = learned->encode(tried, kContent).spans;
+    for (const ByteSpan& span : now) {
+      EXPECT_TRUE(std::any_of(before.begin(), before.end(), [&](const ByteSpan& b) {
+        return b.begin == span.begin;
+      })) << tried;
+    }
+    joined += before.size() - now.size();
+    EXPECT_EQ(t->decode(t->encode(tried, kContent).ids), tried);
+  }
+  EXPECT_GT(joined, 100u);
+  expect_says(refusal([&] { train("forced:match=seeded,groups=years+numbers", file, 1700); }),
+              "is the least that works");
+}
+
 TEST(ForcedTrainer, TheLengthOfTokensIsBounded) {
   test::TemporaryFolder folder;
   const std::string file = folder.write("t", prose());

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
+#include "tessera/base/guest.h"
 #include "tessera/base/random.h"
 #include "tessera/tokenizer/tokenizer_json.h"
 #include "tests/base/rounds.h"
@@ -149,26 +150,53 @@ Counts listed(const WordCounts& counts) {
   return out;
 }
 
-TEST(CountWords, ThreadsOrderAndSpillingChangeNothing) {
-  test::TemporaryFolder folder;
+// Words of many frequencies, 20,000 of them different.
+std::vector<std::string> sources_of(const test::TemporaryFolder& folder) {
   Random random(4);
   std::vector<std::string> sources;
   for (int file = 0; file < 3; ++file) {
     std::string text;
-    for (int i = 0; i < 200000; ++i) {
+    for (int i = 0; i < 100000; ++i) {
       text += "w" + std::to_string(random.below(1 + random.below(30000))) + (i % 9 ? " " : "\n");
     }
     sources.push_back(folder.write("f" + std::to_string(file), text));
   }
+  return sources;
+}
+
+TEST(CountWords, ThreadsOrderAndSpillingChangeNothing) {
+  test::TemporaryFolder folder;
+  std::vector<std::string> sources = sources_of(folder);
   const WordCounts plain = count(sources, 1, 0);
   const Counts wanted = listed(plain);
   EXPECT_GT(wanted.size(), 10000U);
+  EXPECT_EQ(plain.spilled, 0);
   std::reverse(sources.begin(), sources.end());
   EXPECT_EQ(listed(count(sources, 3, 0)), wanted);
-  const WordCounts spilled = count(sources, 2, 16 << 20);
+  // So many threads have little room each, and with what is left at the end more tables than are
+  // merged at a time.
+  const WordCounts spilled = count(sources, 24, 16 << 20);
+  EXPECT_GT(spilled.spilled, 24);
   EXPECT_EQ(spilled.total, plain.total);
   EXPECT_EQ(spilled.distinct, plain.distinct);
   EXPECT_EQ(listed(spilled), wanted);
+}
+
+TEST(CountWords, SpillingChangesNoByteOfAVocabulary) {
+  test::TemporaryFolder folder;
+  const std::vector<std::string> sources = sources_of(folder);
+  std::string wanted;
+  for (const bool bounded : {false, true}) {
+    TrainingTexts texts(sources, {});
+    TrainingRequest request;
+    request.vocab_size = 500;
+    request.threads = bounded ? 24 : 1;
+    request.memory = bounded ? 16 << 20 : 0;
+    const TrainedTokenizer made = make_guest<Trainer>("bpe")->train(texts, request);
+    if (!bounded) wanted = made.json;
+    EXPECT_EQ(made.json, wanted);
+    EXPECT_TRUE(made.notes.empty());
+  }
 }
 
 TEST(CountWords, WhatDoesNotFitIsTheRarestAndIsCounted) {

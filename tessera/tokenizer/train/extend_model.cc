@@ -1,9 +1,7 @@
 #include "tessera/tokenizer/train/extend_model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
-#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -17,6 +15,7 @@
 #include "tessera/tokenizer/proto_message.h"
 #include "tessera/tokenizer/sentence_piece_file.h"
 #include "tessera/tokenizer/sentence_piece_normaliser.h"
+#include "tessera/tokenizer/train/added_scores.h"
 #include "tessera/tokenizer/train/pair_merger.h"
 #include "tessera/tokenizer/train/sentence_piece_training.h"
 #include "tessera/tokenizer/train/word_counts.h"
@@ -186,14 +185,6 @@ void expect_room(const ModelFile& base, int64_t size) {
               "Ask for more.");
 }
 
-// log of the sum of the probabilities whose logarithms are given.
-double log_mass(std::span<const float> scores) {
-  const double most = *std::max_element(scores.begin(), scores.end());
-  double sum = 0;
-  for (const float s : scores) sum += std::exp(s - most);
-  return most + std::log(sum);
-}
-
 void put_behind(const ModelFile& base, double share, std::vector<NewPiece>& added) {
   if (added.empty()) return;
   if (base.kind() == SentencePieceKind::bpe) {
@@ -207,7 +198,7 @@ void put_behind(const ModelFile& base, double share, std::vector<NewPiece>& adde
   }
   for (const NewPiece& p : added) new_scores.push_back(p.score);
   if (old_scores.empty()) base.refuse("holds no piece that has a probability");
-  const double by = log_mass(old_scores) + std::log(share / (1 - share)) - log_mass(new_scores);
+  const double by = raise_to_share(old_scores, new_scores, share);
   for (NewPiece& p : added) p.score = static_cast<float>(p.score + by);
 }
 
@@ -274,6 +265,58 @@ std::vector<NewPiece> missing_characters(const ModelFile& base, const WordCounts
     if (code != ' ' && !base.tokenizer().vocabulary().find(text) && base.keeps(text)) {
       out.push_back({std::move(text), 0});
     }
+  }
+  return out;
+}
+
+// The base with the characters `pieces` and what is joined of the words' tokens, `names` by id. The
+// encoder joins any two neighbours whose text is a piece, and the learner one pair of pieces at a
+// time: of a piece that may be made in several ways it may learn a longer one that no text gives,
+// since the encoder has joined its parts otherwise. Such pieces are barred and learning is done
+// again.
+ExtendedTokenizer go_on(const ModelFile& file, const Tokenizer& base, const WordCounts& counts,
+                        const std::vector<std::string>& names,
+                        const std::vector<NewPiece>& characters, const TrainingRequest& request) {
+  constexpr int kRounds = 16;
+  const Vocabulary& vocabulary = base.vocabulary();
+  const PieceLaw law(file.law());
+  std::unordered_set<std::string> barred;
+  ExtendedTokenizer out;
+  for (int round = 0; round < kRounds; ++round) {
+    PairMerger merger(names,
+                      {.vocab_size = request.vocab_size, .allowed = [&](std::string_view text) {
+                         return law(text) && !barred.contains(std::string(text));
+                       }});
+    std::vector<uint32_t> symbols;
+    for (const CountedWord& word : counts.words) {
+      symbols.clear();
+      for (const TokenId id : base.encode_piece(marked(word.word))) {
+        if (vocabulary.role(id) == TokenRole::normal) {
+          symbols.push_back(static_cast<uint32_t>(id));
+          continue;
+        }
+        merger.add_word(symbols, word.count);  // no pair has what is unknown or a byte's name
+        symbols.clear();
+      }
+      merger.add_word(symbols, word.count);
+    }
+    ProgressOptions shown;
+    shown.label = "merging pairs";
+    shown.unit = "pieces";
+    shown.total = request.vocab_size - vocabulary.size();
+    shown.sink = request.progress;
+    Progress progress(shown);
+    merger.run([&] { progress.advance(); });
+    progress.finish();
+    std::vector<NewPiece> pieces = characters;
+    const auto& all = merger.tokens();
+    for (auto id = static_cast<size_t>(vocabulary.size()); id < all.size(); ++id) {
+      pieces.push_back({all[id], 0});
+    }
+    put_behind(file, 0, pieces);
+    out = file.with(pieces);
+    if (out.unreachable.empty()) break;
+    barred.insert(out.unreachable.begin(), out.unreachable.end());
   }
   return out;
 }
@@ -345,37 +388,7 @@ ExtendedTokenizer extend_model_by_texts(const std::string& base, TrainingTexts& 
     names.push_back(vocabulary.role(id) == TokenRole::normal ? std::string(vocabulary.piece(id))
                                                              : fmt::format("\xFF{}", id));
   }
-  const PieceLaw law(file.law());
-  PairMerger merger(std::move(names),
-                    {.vocab_size = request.vocab_size,
-                     .allowed = [&](std::string_view text) { return law(text); }});
-  std::vector<uint32_t> symbols;
-  for (const CountedWord& word : counts.words) {
-    symbols.clear();
-    for (const TokenId id : base_and_characters->encode_piece(marked(word.word))) {
-      if (vocabulary.role(id) == TokenRole::normal) {
-        symbols.push_back(static_cast<uint32_t>(id));
-        continue;
-      }
-      merger.add_word(symbols, word.count);  // no pair has what is unknown or a byte's name
-      symbols.clear();
-    }
-    merger.add_word(symbols, word.count);
-  }
-  ProgressOptions shown;
-  shown.label = "merging pairs";
-  shown.unit = "pieces";
-  shown.total = static_cast<int64_t>(room - pieces.size());
-  shown.sink = request.progress;
-  Progress progress(shown);
-  merger.run([&] { progress.advance(); });
-  progress.finish();
-  const auto& all = merger.tokens();
-  for (auto id = static_cast<size_t>(vocabulary.size()); id < all.size(); ++id) {
-    pieces.push_back({all[id], 0});
-  }
-  put_behind(file, 0, pieces);
-  ExtendedTokenizer out = file.with(pieces);
+  ExtendedTokenizer out = go_on(file, *base_and_characters, counts, names, pieces, request);
   out.notes = notes_of(counts, texts);
   if (out.after < request.vocab_size) {
     out.notes.push_back(fmt::format("the texts ran out of pairs: {} pieces instead of {}.",

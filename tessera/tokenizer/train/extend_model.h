@@ -9,16 +9,6 @@
 
 namespace tessera {
 
-// Which scores the pieces of another vocabulary get.
-enum class AddedScores : uint8_t {
-  // The ones that they had: among byte pairs new merges then come between old ones, and old texts
-  // are cut otherwise, too. What the reference code does.
-  own,
-  // Byte pairs: below all old ones, so that new merges come behind old ones. Unigram: moved
-  // together, so that `share` of the probability is theirs.
-  behind,
-};
-
 // Takes over the pieces of the `.model` file `added`, of the same kind as that at `base` (byte
 // pairs or Unigram), by their ids, until there are `vocab_size`. Left out: what is there already,
 // control, unknown, user-defined, unused and byte pieces, and pieces that the base's normaliser
@@ -30,7 +20,8 @@ ExtendedTokenizer extend_model_by_model(const std::string& base, const std::stri
 // (all but the rarest, which cover 0.05 % of the texts), the words are encoded by what there is
 // then, and their pieces are joined further until request.vocab_size, as the file says that its
 // trainer was asked to (scripts, digits, lengths). New pieces score below all old ones, in this
-// order. Throws Error; so where the size does not even hold the characters.
+// order. A piece that no text would give (docs/training-tokenizers.md) is left out for the next
+// one. Throws Error; so where the size does not even hold the characters.
 ExtendedTokenizer extend_model_by_texts(const std::string& base, TrainingTexts& texts,
                                         const TrainingRequest& request);
 

@@ -16,6 +16,7 @@
 #include "tessera/tokenizer/train/byte_pair_learning.h"
 #include "tessera/tokenizer/train/byte_pair_text.h"
 #include "tessera/tokenizer/train/forced_groups.h"
+#include "tessera/tokenizer/train/seeded_merges.h"
 #include "tessera/tokenizer/train/tokenizer_text.h"
 
 namespace tessera {
@@ -74,13 +75,21 @@ class ForcedTrainer : public Trainer {
           fmt::format("{} is the least that works.", fixed + count));
     }
     const WordCounts counts = count_words(texts, parts, request);
+    const bool seeding = options_.match == "seeded";
     TrainingRequest smaller = request;
-    smaller.vocab_size -= count;
+    if (!seeding) smaller.vocab_size -= count;
     LearnedBytePairs learned =
         learn_byte_pairs(counts, reading,
                          {.min_frequency = options_.min_frequency,
                           .max_token_length = options_.max_chars > 0 ? options_.max_chars + 1 : 0},
                          smaller);
+    // Of learned tokens alone, whatever is seeded behind them.
+    auto taught = static_cast<int64_t>(learned.tokens.size());
+    int64_t seeded = 0;
+    if (seeding) {
+      taught = seed(forced, parts, request, reading, learned);
+      seeded = static_cast<int64_t>(learned.tokens.size()) - taught;
+    }
     learned.notes.insert(learned.notes.end(), notes.begin(), notes.end());
     TrainedTokenizer out =
         trained(byte_pair_text(learned, parts, request, {}), learned, counts, texts);
@@ -91,7 +100,7 @@ class ForcedTrainer : public Trainer {
     for (const std::string& token : forced) {
       if (plain->count(token, kContent) == 1) continue;
       const bool whole =
-          options_.match == "single-word" || (options_.match == "auto" && word_edges(token));
+          options_.match == "single-word" || (options_.match != "added" && word_edges(token));
       add(json, next++, token, whole);
       ++added;
     }
@@ -103,7 +112,10 @@ class ForcedTrainer : public Trainer {
       out.figures.push_back({name, meaning, static_cast<double>(value)});
     };
     if (count > 0) {
-      figure("forced_learned", "forced tokens that the texts taught", count - added);
+      figure("forced_learned",
+             seeding ? "forced tokens that pairs make" : "forced tokens that the texts taught",
+             count - added);
+      if (seeding) figure("seeded", "tokens behind the learned ones that make them", seeded);
       figure("forced_added", "forced tokens that were added", added);
     }
     if (options_.pad) figure("padding", "tokens that fill the size", padded);
@@ -113,6 +125,51 @@ class ForcedTrainer : public Trainer {
   }
 
  private:
+  // Puts merges for the forced tokens that are one word, bare and, where they begin and end like a
+  // word, behind a space, in place of the last learned ones. Gives the number of tokens in front of
+  // them. Throws Error where even without any learned ones the size cannot hold them.
+  static int64_t seed(const std::vector<std::string>& forced, const CuttingParts& parts,
+                      const TrainingRequest& request, Reading reading, LearnedBytePairs& learned) {
+    TextCutter cutter(parts);
+    const auto one_word = [&](const std::string& text) {
+      bool whole = false;
+      cutter.cut(TextBlock(text, {text.size()}), [&](const char* word, size_t size) {
+        whole = std::string_view(word, size) == text;
+      });
+      return whole;
+    };
+    std::vector<std::string> words;
+    int64_t apart = 0;
+    for (const std::string& token : forced) {
+      if (!one_word(token)) {
+        ++apart;
+        continue;
+      }
+      words.push_back(token);
+      std::string behind = " ";
+      if (word_edges(token) && one_word(behind += token)) words.push_back(std::move(behind));
+    }
+    const LearnedBytePairs all = learned;
+    for (size_t merges = all.merges.size();;) {
+      learned = all;
+      learned.merges.resize(merges);
+      // Two merges may make the same token.
+      uint32_t tokens = static_cast<uint32_t>(all.alphabet);
+      for (const LearnedMerge& merge : learned.merges) tokens = std::max(tokens, merge.id + 1);
+      learned.tokens.resize(tokens);
+      const auto unknown = add_seeded_merges(words, reading, learned);
+      const int64_t size = static_cast<int64_t>(learned.tokens.size()) + apart +
+                           static_cast<int64_t>(unknown.size());
+      if (size <= request.vocab_size) return tokens;
+      if (merges == 0) {
+        throw Error(fmt::format("--vocab-size {}", request.vocab_size),
+                    "cannot hold the tokens that make the forced ones",
+                    fmt::format("{} is the least that works.", size));
+      }
+      merges -= std::min(merges, static_cast<size_t>(size - request.vocab_size));
+    }
+  }
+
   // Sorted, none twice, without special tokens and what is one character.
   std::vector<std::string> all_forced(const TrainingRequest& request,
                                       std::vector<std::string>& notes) const {

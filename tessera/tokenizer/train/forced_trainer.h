@@ -26,8 +26,9 @@ void fields(V& v, ForcedTrainerOptions& o) {
   v("tokens", o.tokens, "a file of more such tokens, one a line");
   v("match", o.match,
     "where such a token is taken: added, anywhere in a text; single-word, between what is no "
-    "letter or digit; auto, the latter for those that begin and end with one",
-    {"auto", "added", "single-word"});
+    "letter or digit; auto, the latter for those that begin and end with one; seeded, where merges "
+    "behind the learned ones make it, which cuts nothing, and auto for what is more than a word",
+    {"auto", "added", "single-word", "seeded"});
   v("pad", o.pad,
     "runs of spaces and newlines, then unused names, fill the size up to a power of two");
   v("min-frequency", o.min_frequency, "rarer pairs are not joined", at_least(0));

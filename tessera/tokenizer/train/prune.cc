@@ -1,6 +1,7 @@
 #include "tessera/tokenizer/train/prune.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <mutex>
 #include <unordered_map>
@@ -366,6 +367,19 @@ class Pruning {
 };
 
 }  // namespace
+
+void expect_readable_twice(std::span<const std::string> sources) {
+  for (const std::string& source : sources) {
+    std::error_code error;
+    const auto status = std::filesystem::status(source, error);
+    const bool stays = std::filesystem::is_regular_file(status) ||
+                       std::filesystem::is_directory(status) || !std::filesystem::exists(status);
+    if (source != "-" && stays) continue;
+    throw Error(source == "-" ? "standard input" : source,
+                "can be read only once, and these texts are read twice",
+                "Write it to a file first.");
+  }
+}
 
 PrunedTokenizer prune_tokenizer(const std::string& base, TrainingTexts& texts,
                                 const PruneRequest& request) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,5 +38,8 @@ struct PrunedTokenizer {
 // stays, naming the least that can.
 PrunedTokenizer prune_tokenizer(const std::string& base, TrainingTexts& texts,
                                 const PruneRequest& request);
+
+// Throws Error where one of the sources of texts can be read only once: standard input, a pipe.
+void expect_readable_twice(std::span<const std::string> sources);
 
 }  // namespace tessera

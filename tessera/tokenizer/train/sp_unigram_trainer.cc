@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "tessera/base/error.h"
-#include "tessera/base/progress.h"
 #include "tessera/text/utf8.h"
-#include "tessera/tokenizer/train/unigram_learning.h"
+#include "tessera/tokenizer/train/unigram_pieces.h"
 
 namespace tessera {
 namespace {
@@ -35,37 +33,19 @@ class SpUnigramTrainer : public Trainer {
 
  private:
   std::vector<LearnedPiece> learn(const SpelledWords& words, const TrainingRequest& request) const {
-    ProgressOptions shown;
-    shown.label = "looking for pieces";
-    shown.unit = "characters";
-    shown.total = static_cast<int64_t>(words.text.size());
-    shown.sink = request.progress;
-    Progress seeding(shown);
     const PieceLaw law(options_.text);
-    std::vector<SeedPiece> seeds = seed_pieces(
-        words, static_cast<size_t>(options_.text.max_piece_length),
-        static_cast<size_t>(options_.seeds),
-        {.by_count = true, .by_bytes = true, .allowed = [&](std::span<const char32_t> c) {
-           return law(c);
-         }});
-    seeding.advance(shown.total);
-    seeding.finish();
-    if (seeds.empty()) {
-      throw Error("the texts", "hold no character that may be a piece", "Give more text.");
-    }
-    shown.label = "pruning pieces";
-    shown.unit = "pieces";
-    const auto first = static_cast<int64_t>(seeds.size());
-    shown.total = std::max<int64_t>(1, first - request.vocab_size);
-    Progress pruning(shown);
-    return learn_unigram(
-        words, std::move(seeds),
-        {.target = static_cast<size_t>(request.vocab_size),
-         .shrinking_factor = options_.shrinking_factor,
-         .rounds = options_.rounds,
-         .threads = request.threads,
-         .rules = UnigramRules::sentence_piece},
-        [&](size_t left) { pruning.advance(first - static_cast<int64_t>(left) - pruning.done()); });
+    return find_pieces(words,
+                       {.longest = static_cast<size_t>(options_.text.max_piece_length),
+                        .most = static_cast<size_t>(options_.seeds),
+                        .seeds = {.by_count = true,
+                                  .by_bytes = true,
+                                  .allowed = [&](std::span<const char32_t> c) { return law(c); }},
+                        .learning = {.target = static_cast<size_t>(request.vocab_size),
+                                     .shrinking_factor = options_.shrinking_factor,
+                                     .rounds = options_.rounds,
+                                     .threads = request.threads,
+                                     .rules = UnigramRules::sentence_piece}},
+                       request.progress);
   }
 
   // The whole alphabet, then the best pieces; by score, equals by text.
@@ -82,9 +62,7 @@ class SpUnigramTrainer : public Trainer {
         characters.emplace(words.text[p.begin] - 1, score);
         continue;
       }
-      Scored piece{{}, score};
-      for (size_t i = 0; i < p.length; ++i) append_unit(piece.text, words.text[p.begin + i] - 1);
-      others.push_back(std::move(piece));
+      others.push_back({text_of(words, p), score});
     }
     std::vector<Scored> out;
     float penalty = 0;

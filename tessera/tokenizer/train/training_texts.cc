@@ -1,5 +1,6 @@
 #include "tessera/tokenizer/train/training_texts.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -125,6 +126,13 @@ class TrainingTexts::Queue {
   bool closed_ = false;
   std::vector<std::thread> threads_;
 };
+
+size_t longest_line_within(int64_t memory) {
+  const size_t most = TrainingTextsOptions{}.longest_line;
+  constexpr size_t kLeast = size_t{1} << 18;
+  if (memory <= 0) return most;
+  return std::clamp(static_cast<size_t>(memory) / 64, kLeast, most);
+}
 
 TrainingTexts::TrainingTexts(std::vector<std::string> sources, TrainingTextsOptions options)
     : sources_(std::move(sources)), options_(std::move(options)) {}

@@ -56,6 +56,10 @@ struct TrainingTextsOptions {
   std::function<void(std::string_view)> progress = {};  // as in TrainingRequest
 };
 
+// TrainingTextsOptions::longest_line where `memory` bytes, 0 for any number, are allowed: some such
+// lines are in memory at a time.
+size_t longest_line_within(int64_t memory);
+
 // A file's lines are texts of their own, line ends included; so are the members of JSONL, whole.
 class TrainingTexts {
  public:

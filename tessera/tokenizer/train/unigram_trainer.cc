@@ -9,10 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tessera/base/error.h"
-#include "tessera/base/progress.h"
 #include "tessera/text/utf8.h"
 #include "tessera/tokenizer/train/tokenizer_text.h"
-#include "tessera/tokenizer/train/unigram_learning.h"
+#include "tessera/tokenizer/train/unigram_pieces.h"
 #include "tessera/tokenizer/train/word_counts.h"
 
 namespace tessera {
@@ -68,7 +67,7 @@ class UnigramTrainer : public Trainer {
           fmt::format("the texts gave {} tokens instead of {}. More text gives more.", out.tokens,
                       request.vocab_size));
     }
-    out.json = text_of(pieces, parts, request);
+    out.json = file_text(pieces, parts, request);
     return out;
   }
 
@@ -108,28 +107,14 @@ class UnigramTrainer : public Trainer {
   }
 
   std::vector<LearnedPiece> learn(const SpelledWords& words, const TrainingRequest& request) const {
-    ProgressOptions shown;
-    shown.label = "looking for pieces";
-    shown.unit = "characters";
-    shown.total = static_cast<int64_t>(words.text.size());
-    shown.sink = request.progress;
-    Progress seeding(shown);
-    std::vector<SeedPiece> seeds = seed_pieces(
-        words, static_cast<size_t>(options_.max_piece_length), static_cast<size_t>(options_.seeds));
-    seeding.advance(shown.total);
-    seeding.finish();
-    shown.label = "pruning pieces";
-    shown.unit = "pieces";
-    const auto first = static_cast<int64_t>(seeds.size());
-    shown.total = std::max<int64_t>(1, first - request.vocab_size);
-    Progress pruning(shown);
-    return learn_unigram(
-        words, std::move(seeds),
-        {.target = static_cast<size_t>(request.vocab_size),
-         .shrinking_factor = options_.shrinking_factor,
-         .rounds = options_.rounds,
-         .threads = request.threads},
-        [&](size_t left) { pruning.advance(first - static_cast<int64_t>(left) - pruning.done()); });
+    return find_pieces(words,
+                       {.longest = static_cast<size_t>(options_.max_piece_length),
+                        .most = static_cast<size_t>(options_.seeds),
+                        .learning = {.target = static_cast<size_t>(request.vocab_size),
+                                     .shrinking_factor = options_.shrinking_factor,
+                                     .rounds = options_.rounds,
+                                     .threads = request.threads}},
+                       request.progress);
   }
 
   // All required characters, then pieces in the order in which they were kept; by score at last.
@@ -140,10 +125,8 @@ class UnigramTrainer : public Trainer {
     double least = 0;
     for (const LearnedPiece& p : learned) {
       least = std::min(least, p.score);
-      std::string text;
-      for (size_t i = 0; i < p.length; ++i) append_unit(text, words.text[p.begin + i] - 1);
       const bool needed = p.length == 1 && required.erase(words.text[p.begin] - 1) > 0;
-      (needed ? out : others).push_back({std::move(text), p.score});
+      (needed ? out : others).push_back({text_of(words, p), p.score});
     }
     double penalty = 0;
     for (char32_t code : required) {
@@ -162,8 +145,8 @@ class UnigramTrainer : public Trainer {
     return out;
   }
 
-  std::string text_of(const std::vector<Scored>& pieces, const CuttingParts& parts,
-                      const TrainingRequest& request) const {
+  std::string file_text(const std::vector<Scored>& pieces, const CuttingParts& parts,
+                        const TrainingRequest& request) const {
     Json vocab = Json::array();
     const auto& names = request.specials;
     std::unordered_set<std::string> taken(names.begin(), names.end());

@@ -97,11 +97,54 @@ void merge_runs(const std::vector<CountRun>& runs, const Visit& visit) {
   if (count != 0) visit(std::string_view(word), count);
 }
 
-void write_run(const WordTable& table, std::vector<CountRun>& runs) {
-  CountRun::Writer writer;
-  each_sorted(table, [&](std::string_view word, int64_t count) { writer.add(word, count); });
-  runs.push_back(writer.finish());
-}
+// Runs that come one after another, so many of them merged into a longer one each time that what
+// reading all of them takes does not grow with their number.
+class RunStack {
+ public:
+  void add(const WordTable& table) {
+    CountRun::Writer writer;
+    each_sorted(table, [&](std::string_view word, int64_t count) { writer.add(word, count); });
+    put(writer.finish(), 0);
+    ++written_;
+  }
+  // Takes those of `other`.
+  void add(RunStack&& other) {
+    written_ += other.written_;
+    for (size_t level = 0; level < other.levels_.size(); ++level) {
+      for (CountRun& run : other.levels_[level]) put(std::move(run), level);
+    }
+    other.levels_.clear();
+  }
+  bool empty() const { return written_ == 0; }
+  int64_t written() const { return written_; }  // tables
+  // All of them, longer ones first.
+  std::vector<CountRun> take() {
+    std::vector<CountRun> out;
+    for (size_t level = levels_.size(); level-- > 0;) {
+      for (CountRun& run : levels_[level]) out.push_back(std::move(run));
+    }
+    levels_.clear();
+    return out;
+  }
+
+ private:
+  static constexpr size_t kTogether = 16;
+
+  void put(CountRun run, size_t level) {
+    if (levels_.size() <= level) levels_.resize(level + 1);
+    levels_[level].push_back(std::move(run));
+    if (levels_[level].size() < kTogether) return;
+    CountRun::Writer writer;
+    merge_runs(levels_[level],
+               [&](std::string_view word, int64_t count) { writer.add(word, count); });
+    levels_[level].clear();
+    put(writer.finish(), level + 1);
+  }
+
+  // A run of one level is made of 16 of the one below.
+  std::vector<std::vector<CountRun>> levels_;
+  int64_t written_ = 0;
+};
 
 void place_words(WordCounts& out, const std::vector<size_t>& sizes) {
   size_t at = 0;
@@ -224,18 +267,16 @@ WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
   const size_t room =
       request.memory > 0 ? static_cast<size_t>(request.memory) / 4 / threads : SIZE_MAX;
   std::vector<WordTable> tables(threads);
-  std::vector<std::vector<CountRun>> runs(threads);
+  std::vector<RunStack> runs(threads);
   texts.read(request.threads, place, [&](const TextBlock& block, size_t thread) {
     WordTable& table = tables[thread];
     cut(block, table);
     if (table.bytes() <= room) return;
-    write_run(table, runs[thread]);
+    runs[thread].add(table);
     table.clear();
   });
-  std::vector<CountRun> all;
-  for (auto& of_thread : runs) {
-    for (CountRun& run : of_thread) all.push_back(std::move(run));
-  }
+  RunStack all;
+  for (RunStack& of_thread : runs) all.add(std::move(of_thread));
   if (all.empty()) {
     for (size_t t = 1; t < threads; ++t) {
       tables[t].each([&](std::string_view word, int64_t count) { tables[0].add(word, count); });
@@ -244,10 +285,14 @@ WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
     return collect([&](const auto& visit) { each_sorted(tables[0], visit); }, request.memory / 3);
   }
   for (WordTable& table : tables) {
-    write_run(table, all);
+    all.add(table);
     table.clear();
   }
-  return collect([&](const auto& visit) { merge_runs(all, visit); }, request.memory / 3);
+  const int64_t spilled = all.written();
+  const std::vector<CountRun> last = all.take();
+  WordCounts out = collect([&](const auto& visit) { merge_runs(last, visit); }, request.memory / 3);
+  out.spilled = spilled;
+  return out;
 }
 
 std::vector<std::string> notes_of(const WordCounts& counts, const TrainingTexts& texts) {

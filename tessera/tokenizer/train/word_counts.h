@@ -114,6 +114,7 @@ struct WordCounts {
   int64_t left_out = 0;  // distinct words that memory had no room for: the rarest, all of up to
   int64_t rarest = 0;    // so many occurrences,
   int64_t lost = 0;      // which are so many in all
+  int64_t spilled = 0;   // tables that were written to temporary files
   std::string text;      // of the words
 };
 
