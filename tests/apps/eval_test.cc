@@ -50,9 +50,9 @@ TEST(Eval, RefusesWhatCannotBeMeasured) {
 
 TEST(Repro, SaysWhatItIsGivenTooMuchOrTooLittleOf) {
   expect_refused(spawn({"repro", "token-selct"}), 2, "Did you mean token-select?");
-  expect_refused(spawn({"repro", "less-is-better"}), 2, "Name some");
+  expect_refused(spawn({"repro", "recycled-attention"}), 2, "Name some");
   expect_refused(spawn({"repro", "long-heads", "text"}), 2, "makes its own");
-  expect_refused(spawn({"repro", "long-heads", "-n", "0"}), 2, "0");
+  expect_refused(spawn({"repro", "needle-threading", "-n", "0"}), 2, "0");
 }
 
 TEST(Eval, StretchedPositionsOpenALongerWindow) {
