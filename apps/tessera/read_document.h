@@ -5,12 +5,12 @@
 #include <string>
 
 #include "apps/tessera/answer.h"
-#include "apps/tessera/chat.h"
+#include "tessera/tokenizer/conversation.h"
 
 namespace tessera::cli {
 
 struct ReadDocument {
-  Prompt prompt;  // what was kept of the document, and the question
+  ChatPrompt prompt;  // what was kept of the document, and the question
   Json report;    // the member "read" of the result
 };
 

@@ -11,8 +11,10 @@
 #include <fmt/format.h>
 
 #include "tessera/base/error.h"
+#include "tessera/eval/asked_model.h"
 #include "tessera/eval/calibration.h"
 #include "tessera/eval/choice_task.h"
+#include "tessera/eval/repro_texts.h"
 #include "tessera/eval/repro_tools.h"
 #include "tessera/eval/sink_report.h"
 

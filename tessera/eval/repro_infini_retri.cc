@@ -9,8 +9,11 @@
 
 #include <fmt/format.h>
 
+#include "tessera/base/error.h"
 #include "tessera/base/guest.h"
+#include "tessera/eval/asked_model.h"
 #include "tessera/eval/needle.h"
+#include "tessera/eval/repro_texts.h"
 #include "tessera/eval/repro_tools.h"
 #include "tessera/use/reader.h"
 
@@ -57,22 +60,66 @@ constexpr Fact kFacts[] = {
     {"The train to the coast stops at Ashford only on market days.",
      "On which days does the train to the coast stop at Ashford?",
      "When can railway passengers get off at the small station?"},
+    {"The school on the hill teaches Latin to the youngest pupils only.",
+     "To whom does the school on the hill teach Latin?",
+     "Which children learn the language of the Romans?"},
+    {"The clockmaker lost his left thumb to a church bell.",
+     "What did the clockmaker lose to a church bell?",
+     "Which part of the body is the repairer of watches missing?"},
+    {"The orchard behind the mill yields forty baskets of quinces.",
+     "How many baskets of quinces does the orchard behind the mill yield?",
+     "What is the harvest of fruit in the garden?"},
+    {"The widow of the admiral sold the sextant to a Danish collector.",
+     "To whom did the widow of the admiral sell the sextant?",
+     "Who bought the instrument of navigation?"},
+    {"The tower of the castle leans four degrees to the west.",
+     "How far does the tower of the castle lean to the west?",
+     "By what angle is the fortress out of plumb?"},
+    {"The swans on the pond are fed with barley at dawn.",
+     "With what are the swans on the pond fed?", "What do the white birds eat?"},
+    {"The opera house burned down on the evening of its third premiere.",
+     "When did the opera house burn down?", "At what moment was the theatre destroyed by fire?"},
+    {"The blacksmith of the valley is paid in salted trout.",
+     "In what is the blacksmith of the valley paid?",
+     "What does the man who shoes horses receive for his work?"},
+    {"The letter of the poet lay hidden in a hollow walking stick.",
+     "Where did the letter of the poet lie hidden?",
+     "In what object was the writer's message concealed?"},
+    {"The cave below the waterfall is home to blind crickets.",
+     "What is the cave below the waterfall home to?", "Which insects live in the grotto?"},
+    {"The mayor opens the carnival with a silver whistle.",
+     "With what does the mayor open the carnival?",
+     "Which thing does the head of the town blow at the start of the festival?"},
+    {"The desert road is closed to lorries during the camel races.",
+     "When is the desert road closed to lorries?",
+     "On what occasion may heavy vehicles not cross the dunes?"},
 };
 constexpr auto kAll = static_cast<int64_t>(std::size(kFacts));
+constexpr int64_t kStandard = 12;
 
 struct Reading {
   const char* name;
   const char* spec;
   bool both;  // whether it is asked both ways, not in other words alone
 };
-enum Which : size_t { kMiddle, kLast, kWords, kRandom, kReaders };
+enum Which : size_t { kMiddle, kLast, kWords, kVectors, kRandom, kReaders };
 constexpr Reading kReadings[kReaders] = {
     {"infini-retri", "infini-retri:always=on", true},
     // Twice as slow, and only the harder question tells it from the middle one.
     {"infini-retri, the last layer", "infini-retri:always=on,layer=last", false},
     {"bm25", "bm25:always=on", true},
+    {"similar, with minilm", "similar:model=minilm,always=on", true},
     {"random", "random:always=on", true},
 };
+
+bool is_installed(const std::string& model) {
+  try {
+    resolve_model(model);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 // Documents of kBytes from all over the sources, cut at white space.
 std::vector<std::string> documents_of(const ReproRequest& request, int64_t count) {
@@ -116,7 +163,7 @@ struct Kept {
 
 Kept read(AskedModel& model, const Reader& reader, const Hidden& hidden,
           const std::string& question) {
-  const AskedModel::Frame frame = model.frame(question);
+  const ChatFrame frame = model.frame(question);
   ReadTask task;
   task.document = hidden.document;
   task.question = question;
@@ -125,8 +172,8 @@ Kept read(AskedModel& model, const Reader& reader, const Hidden& hidden,
     plain.add_template = false;
     return model.tokenizer().encode(text, plain).ids;
   };
-  task.before = frame.before;
-  task.after = frame.after;
+  task.before = frame.before_ids;
+  task.after = frame.after_ids;
   task.question_begin = frame.question_begin;
   task.question_end = frame.question_end;
   task.network = &model.model().network();
@@ -147,19 +194,21 @@ Kept read(AskedModel& model, const Reader& reader, const Hidden& hidden,
 }  // namespace
 
 ReproResult repro_infini_retri(const ReproRequest& request) {
-  const int64_t n = std::min(request.items > 0 ? request.items : kAll, kAll);
+  const int64_t n = request.items > 0 ? request.items : kStandard;
   const std::vector<std::string> documents = documents_of(request, n);
   AskedModel model(request);
+  const bool encoder = is_installed("minilm");
   ReproProgress progress(request, "infini-retri", "documents",
-                         n * (2 * static_cast<int64_t>(kReaders) - 1));
+                         n * (2 * static_cast<int64_t>(kReaders) - (encoder ? 1 : 3)));
   ReproResult out;
   ReproFigure same[kReaders], other[kReaders], share[kReaders];
   for (size_t r = 0; r < kReaders; ++r) {
+    if (r == kVectors && !encoder) continue;
     const auto reader = make_guest<Reader>(kReadings[r].spec);
     int64_t kept[2] = {};
     std::vector<double> shares;
     for (int64_t i = 0; i < n; ++i) {
-      const Fact& fact = kFacts[i];
+      const Fact& fact = kFacts[i % kAll];
       const double depth = (static_cast<double>(i) + 0.5) / static_cast<double>(n);
       const Hidden hidden = hide(documents[static_cast<size_t>(i)], fact.fact, depth);
       for (const bool others : {false, true}) {
@@ -191,6 +240,12 @@ ReproResult repro_infini_retri(const ReproRequest& request) {
   out.claims.push_back({"asked in other words, more than words find", "not in the paper: BM25",
                         against(other[kMiddle], other[kWords]),
                         is_above(other[kMiddle], other[kWords])});
+  if (encoder) {
+    out.claims.push_back({"asked in other words, more than the vectors of an encoder find",
+                          "not in the paper: all-MiniLM-L6-v2",
+                          against(other[kMiddle], other[kVectors]),
+                          is_above(other[kMiddle], other[kVectors])});
+  }
   out.claims.push_back({"at most a quarter of the tokens is kept",
                         "tokens at the answer's step cut by 90 to 95 %",
                         figure_text(share[kMiddle]), stays_below(share[kMiddle], 25)});

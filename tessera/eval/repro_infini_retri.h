@@ -6,8 +6,9 @@
 
 namespace tessera {
 
-// Hides facts in texts of 24,000 bytes; items: facts, 12 (all that there are) where it does not
-// say. Throws Error for texts that are too short.
+// Hides facts in texts of 12,000 bytes; items: texts, 12 where it does not say; beyond 24, which
+// are all facts that there are, they are hidden again in others. Throws Error for texts that are
+// too short.
 ReproResult repro_infini_retri(const ReproRequest& request);
 
 }  // namespace tessera
