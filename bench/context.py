@@ -4,7 +4,8 @@
   bench/context.py [--tokens 8000] [--decode 32] [--threads 2] [-m REF] [SPEC..]
 
 One process reads the same text under every policy, then all of them decode the same tokens in turn, so that load from
-elsewhere falls on all of them (`tessera bench context`). Prints a table in Markdown and says which goals are met.
+elsewhere falls on all of them (`tessera bench context`); with --threads 1 processor seconds are counted, which neighbours do
+not lengthen. Prints a table in Markdown and says which goals are met.
 """
 
 import argparse
@@ -46,8 +47,8 @@ def goals(row):
     if name in OF_FULL:
         yield f"attention at most {OF_FULL[name]:.2f} of full's", row["attention_of_full"], \
             row["attention_of_full"] <= OF_FULL[name]
-        yield "choosing at most 20 % of what is saved", row["choice_of_saved"], row["choice_of_saved"] <= 0.2
-    yield "a token at most 1.5 x the least that it must read", row["token_of_least"], row["token_of_least"] <= 1.5
+        yield "choosing at most 20 % of what is saved", row["choosing_of_saved"], row["choosing_of_saved"] <= 0.2
+    yield "a token at most 1.5 x reading its weights and keys", row["token_of_reading"], row["token_of_reading"] <= 1.5
     if name in EVICTING:
         yield "memory within 10 % of the budget", row["held_of_keys_read"], abs(row["held_of_keys_read"] - 1) <= 0.1
 
@@ -64,16 +65,17 @@ def main():
     parser.add_argument("--rope-scaling", default="")
     options = parser.parse_args()
     rows = measured(options)
-    print(f"{rows[0]['steps']} of {options.decode} tokens behind {options.tokens}, {options.threads} threads\n")
-    print("| policy | keys a step | attention, ms | of full's | x the least | choosing, of what is saved | "
-          "ms a token | x the least | tokens/s | first token, s | MB held |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(f"{rows[0]['steps']} of {options.decode} tokens behind {options.tokens}, {options.threads} threads, "
+          f"{rows[0]['clock']} seconds\n")
+    print("| policy | keys a step | attention, ms | of full's | choosing, of what is saved | ms a token | x reading | "
+          "tokens/s | first token, s | MB held |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         held = (row["bytes_resident"] + row["bytes_policy"]) / 1e6
-        choice = "" if row is rows[0] else f"{100 * row['choice_of_saved']:.0f} %"
+        choosing = "" if row is rows[0] else f"{100 * row['choosing_of_saved']:.0f} %"
         print(f"| `{row['policy']}` | {row['keys_per_decoded_step']:.0f} | {1e3 * row['attention_seconds']:.2f} | "
-              f"{row['attention_of_full']:.2f} | {row['attention_of_least']:.2f} | {choice} | "
-              f"{1e3 * row['token_seconds']:.2f} | {row['token_of_least']:.2f} | {row['decode_tokens_per_s']:.0f} | "
+              f"{row['attention_of_full']:.2f} | {choosing} | {1e3 * row['token_seconds']:.2f} | "
+              f"{row['token_of_reading']:.2f} | {row['decode_tokens_per_s']:.0f} | "
               f"{row['first_token_seconds']:.1f} | {held:.1f} |")
     print()
     for row in rows:

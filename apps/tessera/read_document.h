@@ -11,7 +11,7 @@ namespace tessera::cli {
 
 struct ReadDocument {
   ChatPrompt prompt;  // what was kept of the document, and the question
-  Json report;    // the member "read" of the result
+  Json report;        // the member "read" of the result
 };
 
 // What is wrong with the flags is said before a model is opened.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -13,7 +14,7 @@
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
-#include "tessera/base/progress.h"
+#include "tessera/base/pool.h"
 #include "tessera/eval/needle.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
@@ -35,6 +36,13 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// What this process has used of processors: with one thread, time that no neighbour lengthens.
+double processor_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
 double mean(const std::vector<double>& values) {
   return values.empty() ? 0
                         : std::accumulate(values.begin(), values.end(), 0.0) /
@@ -45,8 +53,7 @@ struct Contestant {
   std::string policy;
   std::unique_ptr<Past> past = {};
   double prefill_seconds = 0;
-  // Seconds of each step that counts.
-  std::vector<double> token = {}, attention = {}, floor = {}, token_floor = {};
+  std::vector<double> token = {};  // seconds of each step that counts
   PastCounters begin = {}, end = {};
 
   double keys() const {
@@ -87,6 +94,7 @@ class ContextBench {
                               needed, (needed + window - 1) / window));
     }
     ids_ = text_of(o, session_, needed);
+    alone_ = Pool::instance().threads() == 1;
     all_.push_back({.policy = "full"});
     for (const std::string& policy : o.contexts) all_.push_back({.policy = policy});
   }
@@ -97,8 +105,10 @@ class ContextBench {
       read(c);
       if (interrupted()) return kInterrupted;
     }
+    empty_.past = session_.model->network().new_past("full");
     // One token each in turn, so that what else this machine does falls on all of them.
     for (int64_t step = 0; step < kWarmUp + o_.tokens; ++step) {
+      decode(empty_, step);
       for (Contestant& c : all_) decode(c, step);
       if (interrupted()) return kInterrupted;
     }
@@ -113,7 +123,7 @@ class ContextBench {
     c.past = session_.model->network().new_past(c.policy);
     c.past->announce(o_.prompt_tokens);
     std::vector<float> logits(static_cast<size_t>(session_.model->vocabulary_size()));
-    const double start = now();
+    const double start = clock();
     // Pieces, as an answer is read: memory is that of one.
     constexpr int64_t piece = 512;
     for (int64_t begin = 0; begin < o_.prompt_tokens; begin += piece) {
@@ -129,37 +139,23 @@ class ContextBench {
       session_.model->forward({&item, 1});
       if (interrupted()) return;
     }
-    c.prefill_seconds = now() - start;
+    c.prefill_seconds = clock() - start;
     if (is_terminal(STDERR_FILENO)) {
       tell(fmt::format("{}: {} tokens read in {:.1f} s", c.policy, o_.prompt_tokens,
                        c.prefill_seconds));
     }
   }
 
+  double clock() const { return alone_ ? processor_seconds() : now(); }
+
   void decode(Contestant& c, int64_t step) {
-    if (step == kWarmUp) {
-      c.begin = c.past->counters();
-      if (floor_.bytes_per_second == 0) floor_ = floor_of(session_.model->network());
-    }
+    if (step == kWarmUp) c.begin = c.past->counters();
     std::vector<float> logits(static_cast<size_t>(session_.model->vocabulary_size()));
     const auto id = std::span(ids_).subspan(static_cast<size_t>(o_.prompt_tokens + step), 1);
     const CausalModel::Item item{c.past.get(), id, {}, logits, 1};
-    Profile profile;
-    start_profile(session_.model->network(), profile);
+    const double start = clock();
     session_.model->forward({&item, 1});
-    stop_profile(session_.model->network());
-    if (step < kWarmUp) return;
-    double attention = 0, least = 0, all = 0;
-    for (const OperationCost& cost : profile.operations()) {
-      all += floor_.seconds(cost);
-      if (cost.name != "attention") continue;
-      attention += cost.seconds;
-      least += floor_.seconds(cost);
-    }
-    c.token.push_back(profile.seconds());
-    c.attention.push_back(attention);
-    c.floor.push_back(least);
-    c.token_floor.push_back(all);
+    if (step >= kWarmUp) c.token.push_back(clock() - start);
   }
 
   // A token during which this process stood still counts for nobody. What no policy can take by
@@ -174,57 +170,55 @@ class ContextBench {
         continue;
       }
       ++dropped_;
-      for (Contestant& c : all_) {
-        for (auto* values : {&c.token, &c.attention, &c.floor, &c.token_floor}) {
-          values->erase(values->begin() + static_cast<ptrdiff_t>(i));
-        }
-      }
+      for (Contestant& c : all_) c.token.erase(c.token.begin() + static_cast<ptrdiff_t>(i));
     }
   }
 
   void report() const {
     const Contestant& full = all_[0];
-    const double full_attention = mean(full.attention), full_keys = full.keys();
+    const double without = mean(empty_.token);
+    const double full_attention = mean(full.token) - without, full_keys = full.keys();
     if (!o_.common.json) {
-      put(fmt::format(
-          "{} tokens behind {}, {} of them timed\n{:<50} {:>6} {:>9} {:>8} {:>7} {:>7} "
-          "{:>9} {:>7} {:>8} {:>8} {:>8}\n",
-          o_.tokens, o_.prompt_tokens, full.token.size(), "policy", "keys", "attention", "of full",
-          "x least", "choice", "ms/token", "x least", "read s", "MB held", "x keys"));
+      put(fmt::format("{} tokens behind {}, {} of them timed{}; without a past {:.2f} ms\n",
+                      o_.tokens, o_.prompt_tokens, full.token.size(),
+                      alone_ ? ", in processor seconds" : "", 1e3 * without));
+      put(fmt::format("{:<50} {:>6} {:>10} {:>8} {:>9} {:>9} {:>9} {:>8} {:>8} {:>7}\n", "policy",
+                      "keys", "attention", "of full", "choosing", "ms/token", "x reading", "read s",
+                      "MB held", "x keys"));
     }
     for (const Contestant& c : all_) {
-      const double attention = mean(c.attention), keys = c.keys();
+      const double token = mean(c.token), attention = token - without, keys = c.keys();
       // What reading its keys alone would take at full attention's pace, and what the rest is of
       // the time that is saved.
       const double reading = full_attention * keys / full_keys;
       const double saved = full_attention - reading;
-      const double choice = saved > 0 ? (attention - reading) / saved : 0;
+      const double choosing = saved > 0 ? (attention - reading) / saved : 0;
+      const double of_reading = token / (without + reading);
       // Bytes beside those of the keys that a step reads.
       const auto held = static_cast<double>(c.end.bytes_resident + c.end.bytes_policy);
       const double per_key =
           static_cast<double>(full.end.bytes_resident) / static_cast<double>(full.end.tokens_seen);
       const double over = held / (per_key * keys);
       if (!o_.common.json) {
-        put(
-            fmt::format("{:<50} {:>6.0f} {:>6.2f} ms {:>8.2f} {:>7.2f} {:>6.0f}% {:>9.2f} {:>7.2f} "
-                        "{:>8.1f} {:>8.1f} {:>8.2f}\n",
-                        c.policy, keys, 1e3 * attention, attention / full_attention,
-                        attention / mean(c.floor), 100 * choice, 1e3 * mean(c.token),
-                        mean(c.token) / mean(c.token_floor), c.prefill_seconds, held / 1e6, over));
+        put(fmt::format(
+            "{:<50} {:>6.0f} {:>7.2f} ms {:>8.2f} {:>7.0f} % {:>9.2f} {:>9.2f} {:>8.1f} "
+            "{:>8.1f} {:>7.2f}\n",
+            c.policy, keys, 1e3 * attention, attention / full_attention, 100 * choosing,
+            1e3 * token, of_reading, c.prefill_seconds, held / 1e6, over));
         continue;
       }
       put(nlohmann::ordered_json({{"policy", c.policy},
                                   {"prompt_tokens", o_.prompt_tokens},
                                   {"steps", c.token.size()},
                                   {"steps_dropped", dropped_},
+                                  {"clock", alone_ ? "processor" : "wall"},
                                   {"keys_per_decoded_step", keys},
                                   {"attention_seconds", attention},
                                   {"attention_of_full", attention / full_attention},
-                                  {"attention_of_least", attention / mean(c.floor)},
-                                  {"choice_of_saved", choice},
-                                  {"token_seconds", mean(c.token)},
-                                  {"token_of_least", mean(c.token) / mean(c.token_floor)},
-                                  {"decode_tokens_per_s", 1 / mean(c.token)},
+                                  {"choosing_of_saved", choosing},
+                                  {"token_seconds", token},
+                                  {"token_of_reading", of_reading},
+                                  {"decode_tokens_per_s", 1 / token},
                                   {"first_token_seconds", c.prefill_seconds},
                                   {"bytes_resident", c.end.bytes_resident},
                                   {"bytes_policy", c.end.bytes_policy},
@@ -238,7 +232,8 @@ class ContextBench {
   Session session_;
   std::vector<TokenId> ids_;
   std::vector<Contestant> all_;
-  NetworkFloor floor_;
+  Contestant empty_;  // what a token takes without a past
+  bool alone_ = false;
   int64_t dropped_ = 0;
 };
 
@@ -248,9 +243,7 @@ Verb verb_bench_context() {
   return {"bench context", "what attention costs a decoded token under each context policy",
           [](CLI::App& app) {
             auto o = std::make_shared<ContextBenchOptions>();
-            teach(app,
-                  "  tessera bench context --context quest:budget=1000 --context "
-                  "recycled:budget=1000");
+            teach(app, "  tessera bench context --prompt-tokens 4000 --context quest:budget=500");
             add_model(app, o->common);
             app.add_option("--context", o->contexts,
                            "policy to be measured beside full (repeatable)")

@@ -105,7 +105,7 @@ ReproResult repro_needle_threading(const ReproRequest& request) {
                         is_above(first, last)});
   out.claims.push_back(
       {"several needles are found less often than single ones",
-       "mean of effective lengths: the number of needles hurts far less than the length",
+       "the number of needles hurts far less than the length",
        fmt::format("three {}, single {}", figure_text(all(kThree)), figure_text(all(kSingle))),
        qualified(is_above(all(kSingle), all(kThree)))});
   out.claims.push_back(
