@@ -83,6 +83,10 @@ Session open_run(const RunOptions& o) {
   return session;
 }
 
+Conversation conversation(const Session& session, const RunOptions& o) {
+  return {session.files, *session.tokenizer, {o.template_arguments, o.special_in_text}};
+}
+
 GenerateOptions generate_options(const RunOptions& o, const Session& session) {
   GenerateOptions out;
   out.decode = decode_spec(o, session.files.generation);
@@ -97,9 +101,7 @@ GenerateOptions generate_options(const RunOptions& o, const Session& session) {
   out.seed = o.seed;
   out.top_logprobs = o.top_logprobs;
   out.context = session.model->context() > (int64_t{1} << 60) ? -1 : 0;
-  for (int64_t id : session.files.generation.stop_ids)
-    out.stop_ids.push_back(static_cast<TokenId>(id));
-  if (const auto eos = session.tokenizer->eos()) out.stop_ids.push_back(*eos);
+  out.stop_ids = answer_ends(session.files, *session.tokenizer);
   return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "apps/tessera/session.h"
 #include "tessera/decode/generate.h"
+#include "tessera/tokenizer/conversation.h"
 
 namespace tessera::cli {
 
@@ -39,6 +40,8 @@ std::string dump(const Json& json);
 std::string decode_spec(const RunOptions& o, const GenerationSettings& own);
 // Opens the run's model and those of --with.
 Session open_run(const RunOptions& o);
+// A conversation with the run's model in which nothing was said yet.
+Conversation conversation(const Session& session, const RunOptions& o);
 // The options of every answer of this run; says so when the model's own files decide.
 GenerateOptions generate_options(const RunOptions& o, const Session& session);
 // The contract's object of one answer.

@@ -56,18 +56,35 @@ int64_t cgroup_cpus() {
 
 }  // namespace
 
+namespace {
+
+constexpr const char* kModelHelp =
+    "model: a file, a folder, a name that `tessera models` lists, or org/name in the Hugging Face "
+    "cache [$TESSERA_MODEL, else smollm2]";
+
+void add_assume_inert(CLI::App& app, CommonOptions& options) {
+  app.add_option("--assume-inert", options.assume_inert,
+                 "accept a config key or tensor that Tessera does not know (repeatable)")
+      ->type_name("KEY");
+}
+
+}  // namespace
+
 void add_reference(CLI::App& app, CommonOptions& options) {
-  app.add_option("-m,--model", options.model,
-                 "model: a file, a folder, a name that `tessera models` lists, or org/name in the "
-                 "Hugging Face cache [$TESSERA_MODEL, else smollm2]")
-      ->type_name("REF");
+  app.add_option("-m,--model", options.model, kModelHelp)->type_name("REF");
 }
 
 void add_model(CLI::App& app, CommonOptions& options) {
   add_reference(app, options);
-  app.add_option("--assume-inert", options.assume_inert,
-                 "accept a config key or tensor that Tessera does not know (repeatable)")
-      ->type_name("KEY");
+  add_assume_inert(app, options);
+}
+
+void add_models(CLI::App& app, std::vector<std::string>& models, CommonOptions& options) {
+  app.add_option("-m,--model", models, std::string(kModelHelp) + " (repeatable)")
+      ->type_name("REF")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_assume_inert(app, options);
 }
 
 void add_tokenizer(CLI::App& app, CommonOptions& options) {

@@ -102,11 +102,11 @@ void check_read_flags(const RunOptions& o) {
 std::optional<ReadDocument> read_document(const RunOptions& o, Session& session,
                                           const std::string& question) {
   Document document(o.file);
-  Frame frame;
+  ChatFrame frame;
   if (o.raw) {
-    frame = raw_frame(session, question, o.special_in_text);
+    frame = raw_frame(*session.tokenizer, question, o.special_in_text);
   } else {
-    Conversation talk(session, o.template_arguments, o.special_in_text);
+    Conversation talk = conversation(session, o);
     if (!o.system.empty()) talk.say("system", o.system);
     frame = talk.frame(question);
   }

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "apps/tessera/answer.h"
-#include "apps/tessera/chat.h"
+#include "tessera/tokenizer/conversation.h"
 
 namespace tessera::cli {
 
 struct ReadDocument {
-  Prompt prompt;  // what was kept of the document, and the question
-  Json report;    // the member "read" of the result
+  ChatPrompt prompt;  // what was kept of the document, and the question
+  Json report;        // the member "read" of the result
 };
 
 // What is wrong with the flags is said before a model is opened.

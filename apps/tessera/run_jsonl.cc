@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "apps/tessera/answer.h"
-#include "apps/tessera/chat.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
 #include "tessera/base/spec.h"
@@ -169,8 +168,8 @@ class Batch {
  private:
   std::vector<TokenId> prompt_of(const Request& r) const {
     if (r.options.raw && r.messages.empty())
-      return raw_prompt(*session_, r.options.prompt, o_.special_in_text).ids;
-    Conversation talk(*session_, o_.template_arguments, o_.special_in_text);
+      return raw_prompt(*session_->tokenizer, r.options.prompt, o_.special_in_text).ids;
+    Conversation talk = conversation(*session_, o_);
     if (!r.options.system.empty()) talk.say("system", r.options.system);
     for (const auto& [role, text] : r.messages) talk.say(role, text);
     if (r.messages.empty()) talk.say("user", r.options.prompt);

@@ -15,7 +15,6 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "apps/tessera/chat.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "apps/tessera/sweep_report.h"
@@ -26,6 +25,7 @@
 #include "tessera/decode/generate.h"
 #include "tessera/network/policy.h"
 #include "tessera/text/corpus.h"
+#include "tessera/tokenizer/conversation.h"
 
 namespace tessera::cli {
 namespace {
@@ -38,6 +38,8 @@ constexpr int64_t kMadeUp = 4000;
 
 struct SweepOptions {
   CommonOptions common;
+  std::vector<std::string> models;  // references; none: the one that is meant without -m
+  std::vector<std::string> regimes = {kQueryAware};
   std::vector<std::string> contexts = {"full"};
   std::vector<int64_t> budgets;  // one policy of each, for those that have the key
   std::vector<int64_t> lengths = {1024, 2048, 4096};
@@ -127,29 +129,59 @@ class Sweep {
   Sweep(const SweepOptions& o, SweepTask& task)
       : o_(o), task_(task), policies_(policies_of(o)), many_(!task.parts().empty()) {
     if (!task.at_depths()) o_.depths = {0};
+    if (o_.models.empty()) o_.models = {model_reference(o_.common)};
     check();
-    session_ = open_session(o.common, "full");
-    chat_.emplace(session_, std::vector<std::string>{}, false);
   }
 
   int run() {
-    std::vector<Item> items = o_.items.empty() ? make_items() : read_items(o_.items);
-    if (!o_.make.empty()) {
-      std::string text;
-      for (const Item& item : items) {
-        text += json_of(item).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-      }
-      write_file(o_.make, text);
-      tell(fmt::format("tessera eval {}: {} items in {}", task_.name, items.size(), o_.make));
-      return kDone;
+    for (const std::string& reference : o_.models) {
+      open(reference);
+      const std::vector<Item> items = o_.items.empty() ? make_items() : read_items(o_.items);
+      if (!o_.make.empty()) return write_items(items);
+      if (reference == o_.models.front()) open_folder();
+      add_series();
+      answer_all(items);
+      if (interrupted_) break;
     }
-    open_folder();
-    answer_all(items);
     report();
     return interrupted_ ? kInterrupted : kDone;
   }
 
  private:
+  // What a model is called in results.
+  static std::string name_of(const std::string& reference) {
+    return fs::path(resolve_model(reference)).filename().string();
+  }
+
+  void open(const std::string& reference) {
+    chat_.reset();
+    session_ = Session{};  // two models need not fit at once
+    CommonOptions one = o_.common;
+    one.model = reference;
+    session_ = open_session(one, "full");
+    chat_.emplace(session_.files, *session_.tokenizer);
+    model_ = name_of(reference);
+  }
+
+  void add_series() {
+    const int64_t window = session_.model->network().trained_context();
+    for (size_t p = 0; p < policies_.size(); ++p) {
+      for (const std::string& regime : o_.regimes) {
+        series_.push_back({model_, policies_[p], regime, window, p == 0});
+      }
+    }
+  }
+
+  int write_items(const std::vector<Item>& items) const {
+    std::string text;
+    for (const Item& item : items) {
+      text += json_of(item).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    }
+    write_file(o_.make, text);
+    tell(fmt::format("tessera eval {}: {} items in {}", task_.name, items.size(), o_.make));
+    return kDone;
+  }
+
   void check() const {
     for (const double depth : o_.depths) {
       if (!(depth >= 0 && depth <= 100)) {
@@ -161,18 +193,34 @@ class Sweep {
     if (!o_.make.empty() && !o_.items.empty()) {
       throw WrongCommand("--make", "makes items, --items reads them", "Give one of the two.");
     }
+    if (!o_.make.empty() && o_.models.size() > 1) {
+      throw WrongCommand("--make", "makes items of lengths in one model's tokens",
+                         "Name one model.");
+    }
   }
 
-  std::vector<TokenId> ids_of(const std::string& text) {
+  ChatPrompt prompt_of(const std::string& text) {
     chat_->truncate(0);
     chat_->say("user", text);
-    return chat_->prompt().ids;
+    return chat_->prompt();
+  }
+
+  // Tokens that stand before the question.
+  int64_t before_question(const ChatPrompt& prompt, const NeedleItem& item) const {
+    const size_t at = prompt.text.rfind(item.question);
+    if (at == std::string::npos) {
+      throw Error(session_.files.path, "its chat template changes the question",
+                  "Measure it with --regime query-aware alone.");
+    }
+    const auto first = std::ranges::find_if(
+        prompt.spans, [&](const ByteSpan& s) { return s.end > static_cast<int64_t>(at); });
+    return first - prompt.spans.begin();
   }
 
   std::vector<Item> make_items() {
     haystack_ = task_.prepare();
     const auto length = [&](const std::string& prompt) {
-      return static_cast<int64_t>(ids_of(prompt).size());
+      return static_cast<int64_t>(prompt_of(prompt).ids.size());
     };
     std::vector<Item> out;
     for (const std::string& part : many_ ? task_.parts() : std::vector{task_.name}) {
@@ -197,8 +245,14 @@ class Sweep {
               {"haystack", o_.items.empty() ? haystack_ : "items: " + o_.items},
               {"depths", o_.depths},
               {"repeats", o_.repeats},
-              {"max_tokens", o_.max_tokens},
-              {"model", fs::path(session_.files.path).filename().string()}};
+              {"max_tokens", o_.max_tokens}};
+    std::vector<std::string> models;
+    for (const std::string& reference : o_.models) models.push_back(name_of(reference));
+    if (models.size() == 1) {
+      j["model"] = models[0];
+    } else {
+      j["models"] = models;
+    }
     return j.dump(2) + "\n";
   }
 
@@ -221,8 +275,8 @@ class Sweep {
       for (std::string line; std::getline(lines, line);) {
         const Json j = Json::parse(line, nullptr, false);
         if (j.is_discarded() || !j.contains("policy")) continue;  // cut off by a stop
-        done_.insert(
-            key_of(j.value("task", task_.name), j.at("policy"), j.at("length"), j.at("index")));
+        done_.insert(key_of(j.value("task", task_.name), j.value("model", model_), j.at("policy"),
+                            j.value("regime", kQueryAware), j.at("length"), j.at("index")));
         results_.push_back(j);
         whole += line + "\n";
       }
@@ -232,30 +286,34 @@ class Sweep {
     if (!file_) throw Error(results_path_, "cannot be written");
   }
 
-  static std::string key_of(const std::string& task, const std::string& policy, int64_t length,
+  static std::string key_of(const std::string& task, const std::string& model,
+                            const std::string& policy, const std::string& regime, int64_t length,
                             int64_t index) {
-    return fmt::format("{} {} {} {}", task, length, index, policy);
+    return fmt::format("{} {} {} {} {} {}", task, length, index, regime, policy, model);
   }
 
   void answer_all(const std::vector<Item>& items) {
     interrupted();  // installs the handler
     ProgressOptions shown;
-    shown.label = task_.name;
+    shown.label = o_.models.size() > 1 ? task_.name + ", " + model_ : task_.name;
     shown.unit = "answers";
-    shown.total = static_cast<int64_t>(items.size() * policies_.size());
+    shown.total = static_cast<int64_t>(items.size() * policies_.size() * o_.regimes.size());
     if (is_terminal(STDERR_FILENO)) shown.sink = descriptor_sink(STDERR_FILENO);
     Progress bar(shown);
     for (const Item& item : items) {
       for (const std::string& policy : policies_) {
-        if (!done_.contains(key_of(item.task, policy, item.length, item.index)))
-          answer(item, policy);
-        if (interrupted_) return;
-        bar.advance();
+        for (const std::string& regime : o_.regimes) {
+          if (!done_.contains(key_of(item.task, model_, policy, regime, item.length, item.index))) {
+            answer(item, policy, regime);
+          }
+          if (interrupted_) return;
+          bar.advance();
+        }
       }
     }
   }
 
-  void answer(const Item& item, const std::string& policy) {
+  void answer(const Item& item, const std::string& policy, const std::string& regime) {
     using Clock = std::chrono::steady_clock;
     std::stop_source stop;
     GenerateCallbacks callbacks;
@@ -266,12 +324,11 @@ class Sweep {
     GenerateOptions options;
     options.max_tokens = o_.max_tokens > 0 ? o_.max_tokens : task_.answer_tokens(item.task);
     options.context = make_guest<ContextPolicy>(policy)->serves_any_length() ? -1 : 0;
-    for (const int64_t id : session_.files.generation.stop_ids) {
-      options.stop_ids.push_back(static_cast<TokenId>(id));
-    }
-    if (const auto eos = session_.tokenizer->eos()) options.stop_ids.push_back(*eos);
+    options.stop_ids = answer_ends(session_.files, *session_.tokenizer);
     const auto start = Clock::now();
-    std::vector<TokenId> ids = ids_of(item.needle.prompt());
+    ChatPrompt prompt = prompt_of(item.needle.prompt());
+    if (regime == kQueryAgnostic) options.announced = before_question(prompt, item.needle);
+    std::vector<TokenId> ids = std::move(prompt.ids);
     if (!item.needle.cue.empty()) {
       EncodeOptions plain;
       plain.add_template = false;
@@ -286,7 +343,9 @@ class Sweep {
     }
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
     Json j = {{"task", item.task},
+              {"model", model_},
               {"policy", policy},
+              {"regime", regime},
               {"length", item.length},
               {"index", item.index},
               {"depth", item.needle.depth},
@@ -308,12 +367,12 @@ class Sweep {
   void report() const {
     SweepReport r;
     r.name = task_.name;
-    r.policies = policies_;
+    r.series = series_;
+    r.many_models = o_.models.size() > 1;
     r.results = results_;
     r.placed = task_.placed();
     r.many_tasks = many_;
     r.threshold = o_.threshold / 100;
-    r.window = session_.model->network().trained_context();
     r.json = o_.common.json;
     print_sweep(r);
     if (!o_.folder.empty() && !results_.empty()) {
@@ -324,9 +383,11 @@ class Sweep {
   SweepOptions o_;
   SweepTask& task_;
   std::vector<std::string> policies_;
+  std::vector<SweepSeries> series_;
   bool many_ = false;
   Session session_;
   std::optional<Conversation> chat_;
+  std::string model_;  // its name in results
   std::string haystack_, results_path_;
   std::ofstream file_;
   std::set<std::string> done_;
@@ -378,10 +439,16 @@ Verb sweep_verb(const std::string& name, const std::string& summary, const std::
         auto o = std::make_shared<SweepOptions>();
         const std::shared_ptr<SweepTask> task = make();
         teach(app, example);
-        add_model(app, o->common);
+        add_models(app, o->models, o->common);
         app.add_option("--context", o->contexts,
                        "policy to be measured (repeatable) [full]; more: tessera list context")
             ->type_name("SPEC");
+        app.add_option("--regime", o->regimes,
+                       "whether a policy chooses knowing the question (query-aware) or the text "
+                       "alone (query-agnostic); both, with a comma [query-aware]")
+            ->delimiter(',')
+            ->type_name("R,..")
+            ->check(CLI::IsMember({kQueryAware, kQueryAgnostic}));
         app.add_option("--budget", o->budgets,
                        "budgets to try, for each policy that has the key budget")
             ->delimiter(',')

@@ -34,7 +34,7 @@ struct Cell {
     return out;
   }
 };
-// By place of the task, length, place of the policy.
+// By place of the task, length, place of the series.
 using Cells = std::map<std::tuple<size_t, int64_t, size_t>, Cell>;
 
 class Report {
@@ -45,13 +45,14 @@ class Report {
     const Cells cells = cells_of_results();
     const bool many = r_.many_tasks;
     if (!r_.json) {
-      put(fmt::format("{}{:<44} {:>7} {:>4} {:>7}  {:<15} {:>9} {:>8}\n",
+      put(fmt::format("{}{}{:<44} {:>7} {:>4} {:>7}  {:<15} {:>9} {:>8}\n",
+                      r_.many_models ? fmt::format("{:<24} ", "model") : "",
                       many ? fmt::format("{:<16} ", "task") : "", "policy", "length", "n", "found",
                       "95 %", "keys/step", "MB held"));
     }
     for (const auto& [place, c] : cells) {
-      const auto& [task, length, policy] = place;
-      put_cell(many ? tasks_[task] : "", r_.policies[policy], length, c);
+      const auto& [task, length, series] = place;
+      put_cell(many ? tasks_[task] : "", r_.series[series], length, c);
     }
     if (!cells.empty()) put_effective_lengths(cells);
   }
@@ -60,9 +61,10 @@ class Report {
     const Cells cells = cells_of_results();
     std::vector<HeatCell> heat;
     for (const auto& [place, c] : cells) {
-      const auto& [task, length, policy] = place;
+      const auto& [task, length, series] = place;
+      const SweepSeries& of = r_.series[series];
       for (const auto& [depth, s] : c.at_depth) {
-        heat.push_back({r_.policies[policy], length,
+        heat.push_back({(r_.many_models ? of.model + ", " : "") + label(of), length,
                         r_.many_tasks ? tasks_[task] : fmt::format("{:.0f} %", 100 * depth),
                         s.first, s.second});
       }
@@ -71,13 +73,19 @@ class Report {
   }
 
  private:
-  void put_cell(const std::string& task, const std::string& policy, int64_t length,
+  static std::string label(const SweepSeries& of) {
+    return of.policy + (of.regime == kQueryAgnostic ? ", text alone" : "");
+  }
+
+  void put_cell(const std::string& task, const SweepSeries& of, int64_t length,
                 const Cell& c) const {
     const auto n = static_cast<double>(c.n);
     const Interval i = wilson_of_share(c.value(), c.n);
     if (r_.json) {
       Json row = {{"task", task.empty() ? r_.name : task},
-                  {"policy", policy},
+                  {"model", of.model},
+                  {"policy", of.policy},
+                  {"regime", of.regime},
                   {"length", length},
                   {"n", c.n},
                   {"value", c.value()},
@@ -96,18 +104,20 @@ class Report {
       return;
     }
     const std::string interval = fmt::format("{:.1f} to {:.1f}", 100 * i.low, 100 * i.high);
-    put(fmt::format("{}{:<44} {:>7} {:>4} {:>5.1f} %  {:<15} {:>9.0f} {:>8.1f}{}{}\n",
-                    task.empty() ? "" : fmt::format("{:<16} ", task), policy, length, c.n,
+    put(fmt::format("{}{}{:<44} {:>7} {:>4} {:>5.1f} %  {:<15} {:>9.0f} {:>8.1f}{}{}\n",
+                    r_.many_models ? fmt::format("{:<24} ", of.model) : "",
+                    task.empty() ? "" : fmt::format("{:<16} ", task), label(of), length, c.n,
                     100 * c.value(), interval, c.keys / n, c.bytes / 1e6,
-                    c.everything && policy != r_.policies.front() ? "  attended everything" : "",
+                    c.everything && !of.first ? "  attended everything" : "",
                     c.unparsed > 0 ? fmt::format("  {} without a value", c.unparsed) : ""));
   }
 
   // For each task and policy that was asked at several lengths.
   void put_effective_lengths(const Cells& cells) const {
-    const auto window = static_cast<double>(r_.window);
     for (size_t t = 0; t < tasks_.size(); ++t) {
-      for (size_t p = 0; p < r_.policies.size(); ++p) {
+      for (size_t p = 0; p < r_.series.size(); ++p) {
+        const SweepSeries& of = r_.series[p];
+        const auto window = static_cast<double>(of.window);
         std::vector<LengthScore> scores;
         double bytes = 0, tokens = 0;
         for (const auto& [place, c] : cells) {
@@ -121,7 +131,9 @@ class Report {
         const EffectiveLength e = effective_length(scores, r_.threshold);
         if (r_.json) {
           put(Json({{"task", tasks_[t]},
-                    {"policy", r_.policies[p]},
+                    {"model", of.model},
+                    {"policy", of.policy},
+                    {"regime", of.regime},
                     {"measure", "effective_length"},
                     {"threshold", r_.threshold},
                     {"value", e.length},
@@ -133,11 +145,12 @@ class Report {
           continue;
         }
         put(fmt::format(
-            "{}{}: effective length (found >= {:g} %{}) {}{:.0f} tokens, {:.0f} bytes, "
+            "{}{}{}: effective length (found >= {:g} %{}) {}{:.0f} tokens, {:.0f} bytes, "
             "{:.1f} % of the trained window\n",
-            tasks_.size() > 1 ? tasks_[t] + ", " : "", r_.policies[p], 100 * r_.threshold,
-            r_.placed ? " at every depth" : "", e.at_least ? "at least " : "", e.length,
-            e.length * bytes / tokens, 100 * e.length / window));
+            r_.many_models ? of.model + ", " : "", tasks_.size() > 1 ? tasks_[t] + ", " : "",
+            label(of), 100 * r_.threshold, r_.placed ? " at every depth" : "",
+            e.at_least ? "at least " : "", e.length, e.length * bytes / tokens,
+            100 * e.length / window));
       }
     }
   }
@@ -145,14 +158,17 @@ class Report {
   Cells cells_of_results() {
     Cells cells;
     for (const Json& j : r_.results) {
-      const auto place =
-          std::find(r_.policies.begin(), r_.policies.end(), j.at("policy").get<std::string>());
-      if (place == r_.policies.end()) continue;
+      const auto place = std::ranges::find_if(r_.series, [&](const SweepSeries& of) {
+        return of.policy == j.at("policy").get<std::string>() &&
+               of.regime == j.value("regime", std::string(kQueryAware)) &&
+               of.model == j.value("model", r_.series.front().model);
+      });
+      if (place == r_.series.end()) continue;
       const std::string task = j.value("task", r_.name);
       auto at = std::find(tasks_.begin(), tasks_.end(), task);
       if (at == tasks_.end()) at = tasks_.insert(at, task);
       Cell& c = cells[{static_cast<size_t>(at - tasks_.begin()), j.at("length"),
-                       static_cast<size_t>(place - r_.policies.begin())}];
+                       static_cast<size_t>(place - r_.series.begin())}];
       const Json& context = j.at("context");
       const double share = j.value("share", j.at("right").get<bool>() ? 1.0 : 0.0);
       ++c.n;

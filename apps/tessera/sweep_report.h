@@ -9,14 +9,25 @@
 
 namespace tessera::cli {
 
+// Whether a policy chooses with the question before it, or knows the text alone when it does and
+// reads the question as if it had decoded it.
+inline constexpr const char *kQueryAware = "query-aware", *kQueryAgnostic = "query-agnostic";
+
+// Answers that are counted together, of each task and length.
+struct SweepSeries {
+  std::string model, policy, regime;
+  int64_t window = 0;  // the model's, trained
+  bool first = false;  // of its model: what the others are compared with
+};
+
 struct SweepReport {
   std::string name;                             // of the verb
-  std::vector<std::string> policies;            // those that are shown, in order
+  std::vector<SweepSeries> series;              // those that are shown, in order
   std::vector<nlohmann::ordered_json> results;  // one an answer, as results.jsonl holds them
   bool placed = false;                          // whether depth is where the one needle stands
   bool many_tasks = false;                      // whether the verb's tasks have names of their own
   double threshold = 0.75;                      // share that an effective length must reach
-  int64_t window = 0;                           // trained
+  bool many_models = false;
   bool json = false;
 };
 

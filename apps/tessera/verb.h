@@ -55,6 +55,8 @@ const std::vector<Verb>& verbs();
 // open a model, add_reference() for those that need no more than its tokenizer.
 void add_model(CLI::App& app, CommonOptions& options);
 void add_reference(CLI::App& app, CommonOptions& options);
+// For verbs that open several models, one after another; `options.model` stays "".
+void add_models(CLI::App& app, std::vector<std::string>& models, CommonOptions& options);
 void add_tokenizer(CLI::App& app, CommonOptions& options);
 void add_ctx(CLI::App& app, CommonOptions& options);
 void add_cache_type(CLI::App& app, CommonOptions& options);

@@ -22,6 +22,11 @@ class ThreadTask final : public SweepTask {
                    "threads (with --steps 1: keys) that are asked for together [1]")
         ->type_name("N")
         ->check(CLI::Range(1, 1000));
+    app.add_option("--branches", threads_.branches,
+                   "pairs in which each key but the last one stands; one leads on, and the end of "
+                   "the longest way is asked for [1]")
+        ->type_name("N")
+        ->check(CLI::Range(1, 100));
     app.add_flag("--marked", threads_.marked,
                  "with --steps 1: ask for the values of all keys that hold a mark, of which there "
                  "are --count");
@@ -34,6 +39,10 @@ class ThreadTask final : public SweepTask {
       throw WrongCommand(threads_.marked ? "--marked" : "--placement clustered",
                          fmt::format("is for single pairs, not for {} steps", threads_.steps),
                          "Give --steps 1.");
+    }
+    if (threads_.branches > 1 && (threads_.steps < 2 || threads_.count > 1)) {
+      throw WrongCommand("--branches", "is for one thread of two or more steps",
+                         "Give --steps 2 or more, and no --count.");
     }
   }
   bool at_depths() const override { return true; }
@@ -49,7 +58,8 @@ class ThreadTask final : public SweepTask {
   nlohmann::ordered_json settings() const override {
     return {{"unit", unit_name(threads_.unit)}, {"steps", threads_.steps},
             {"direction", direction_},          {"count", threads_.count},
-            {"marked", threads_.marked},        {"placement", placement_}};
+            {"marked", threads_.marked},        {"placement", placement_},
+            {"branches", threads_.branches}};
   }
   NeedleItem make(const std::string&, double depth, uint64_t index, int64_t room,
                   const std::function<int64_t(const std::string&)>& length) const override {

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "apps/tessera/answer.h"
-#include "apps/tessera/chat.h"
 #include "apps/tessera/profile_report.h"
 #include "apps/tessera/read_document.h"
 #include "apps/tessera/session.h"
@@ -54,7 +53,7 @@ class Runner {
   }
 
   int once(const std::string& text) {
-    Prompt prompt;
+    ChatPrompt prompt;
     if (o_.file.empty()) {
       prompt = prompt_for(text);
     } else {
@@ -78,7 +77,7 @@ class Runner {
 
   // Lines of a terminal are turns; Ctrl-C stops an answer, Ctrl-D ends the talk.
   int chat() {
-    Conversation talk(session_, o_.template_arguments, o_.special_in_text);
+    Conversation talk = conversation(session_, o_);
     if (!o_.system.empty()) talk.say("system", o_.system);
     if (is_terminal(STDERR_FILENO)) {
       tell("Type a message and press Enter. Ctrl-C stops an answer, Ctrl-D leaves.");
@@ -88,7 +87,7 @@ class Runner {
       const size_t said = talk.size();
       talk.say("user", *line);
       try {
-        const Prompt prompt = talk.prompt();
+        const ChatPrompt prompt = talk.prompt();
         Generation g = answer(prompt);
         print(g);
         if (!o_.common.json) put_now("\n");
@@ -105,7 +104,7 @@ class Runner {
   }
 
  private:
-  void write_trace(const Prompt& prompt, const Generation& g) const {
+  void write_trace(const ChatPrompt& prompt, const Generation& g) const {
     std::vector<TokenId> ids = prompt.ids;
     ids.insert(ids.end(), g.best.ids.begin(), g.best.ids.end());
     const ModelDescription& d = session_.model->network().description();
@@ -119,15 +118,15 @@ class Runner {
     }
   }
 
-  Prompt prompt_for(const std::string& text) const {
-    if (o_.raw) return raw_prompt(session_, text, o_.special_in_text);
-    Conversation talk(session_, o_.template_arguments, o_.special_in_text);
+  ChatPrompt prompt_for(const std::string& text) const {
+    if (o_.raw) return raw_prompt(*session_.tokenizer, text, o_.special_in_text);
+    Conversation talk = conversation(session_, o_);
     if (!o_.system.empty()) talk.say("system", o_.system);
     talk.say("user", text);
     return talk.prompt();
   }
 
-  int show(const Prompt& prompt) const {
+  int show(const ChatPrompt& prompt) const {
     if (o_.common.json) {
       fmt::print("{}\n", dump(Json{{"prompt", prompt.text}, {"ids", prompt.ids}}));
       return kDone;
@@ -138,7 +137,7 @@ class Runner {
     return kDone;
   }
 
-  Generation answer(const Prompt& prompt) {
+  Generation answer(const ChatPrompt& prompt) {
     interrupted();  // installs the handler
     std::stop_source stop;
     GenerateCallbacks callbacks;
@@ -184,7 +183,7 @@ class Runner {
     return past;
   }
 
-  void keep(const Prompt& prompt, Generation g) {
+  void keep(const ChatPrompt& prompt, Generation g) {
     held_ = prompt.ids;
     held_.insert(held_.end(), g.best.ids.begin(), g.best.ids.end());
     past_ = std::move(g.past);

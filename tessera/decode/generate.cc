@@ -90,7 +90,9 @@ Generator::Generator(CausalModel& model, std::shared_ptr<const Tokenizer> tokeni
                     std::to_string(out_.prompt_tokens),
                 "Hand in a past that holds a beginning of the prompt.");
   }
-  past->announce(out_.prompt_tokens);
+  announced_ =
+      options.announced < 0 ? out_.prompt_tokens : std::min(options.announced, out_.prompt_tokens);
+  past->announce(announced_);
   search_ = strategy->start(*setup_, Branch(*setup_, std::move(past), 0));
   if (setup_->drafter && !search_->drafts()) {
     throw Error("--draft " + options.draft,
@@ -200,6 +202,7 @@ void Generator::drop_pasts() {
 void Generator::resume(const Past* prefix) {
   for (Branch& b : search_->live()) {
     b.past = prefix ? prefix->fork() : model_.new_past();
+    b.past->announce(announced_);
     b.pending.erase(b.pending.begin(),
                     b.pending.begin() + static_cast<ptrdiff_t>(b.past->length()));
   }

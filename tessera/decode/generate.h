@@ -27,7 +27,10 @@ struct GenerateOptions {
   std::optional<uint64_t> seed = {};   // unset: a fresh one
   int64_t top_logprobs = -1;           // as SearchSetup
   std::vector<LogitBias> logit_bias = {};
-  int64_t context = 0;          // positions that may be used; 0: model.context(), -1: no bound
+  int64_t context = 0;  // positions that may be used; 0: model.context(), -1: no bound
+  // Of the prompt, what the past's policy is told is one; the rest counts as decoded, so that a
+  // policy chooses before it has seen a question. -1: all of it.
+  int64_t announced = -1;
   int64_t prefill_chunk = 512;  // ids of the prompt per pass; cancelling waits for one pass
 };
 
@@ -105,6 +108,7 @@ class Generator {
   CausalModel& model_;
   GenerateCallbacks callbacks_;
   int64_t prefill_chunk_;
+  int64_t announced_ = 0;
   std::unique_ptr<SearchSetup> setup_;  // at a fixed place: the search refers to it
   std::unique_ptr<Search> search_;
   std::vector<float> logits_;  // [rows wanted, vocabulary]

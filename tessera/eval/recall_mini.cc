@@ -73,7 +73,12 @@ ModelFiles open_recall_mini(const RecallMiniRequest& request) {
   const std::string folder = recall_mini_folder();
   const bool fresh = !fs::exists(folder);
   if (fresh) train_into(folder, request);
-  ModelFiles model = open_model(folder);
+  ModelFiles model;
+  try {
+    model = open_model(folder);
+  } catch (const Error& error) {
+    throw Error(error.where(), error.fault(), "Delete " + folder + ", and it is trained again.");
+  }
   if (fresh) return model;
   const double accuracy = accuracy_of(model);
   if (accuracy < kRecallAccepted) {

@@ -22,25 +22,21 @@ ReproResult repro_long_heads(const ReproRequest& request) {
   RecallBench bench(request, 4 * 2);
   ReproResult out;
   const auto ask = [&](const std::string& policy, int64_t length) {
-    const RecallScore s = bench.ask(policy, length, kLocal + 1);
-    const int64_t times = length / kRecallWindow.length;
-    out.figures.push_back(
-        share_figure(policy, fmt::format("% recalled, {} x its window", times), s.right, s.asked));
-    out.figures.push_back(share_figure(
-        policy, fmt::format("% of pairs further back than {}", kLocal), s.far_right, s.far_asked));
+    RecallCell cell = bench.ask(policy, length, kLocal + 1);
+    cell.all.what = fmt::format("% recalled, {} x its window", length / kRecallWindow.length);
+    cell.far.what = fmt::format("% of pairs further back than {}", kLocal);
+    out.figures.insert(out.figures.end(), {cell.all, cell.far});
+    return cell;
   };
+  // The claims are about the longest.
   ReproFigure full, far_streaming, heads, far_heads, shared;
-  const auto last = [&](size_t back) { return out.figures[out.figures.size() - back]; };
   for (const int64_t length : lengths) {
-    ask("full", length);
-    full = last(2);
-    ask(kStreaming, length);
-    far_streaming = last(1);
-    ask(kHeads, length);
-    heads = last(2);
-    far_heads = last(1);
-    ask(kShared, length);
-    shared = last(2);
+    full = ask("full", length).all;
+    far_streaming = ask(kStreaming, length).far;
+    const RecallCell own = ask(kHeads, length);
+    heads = own.all;
+    far_heads = own.far;
+    shared = ask(kShared, length).all;
   }
   // Cautious: the difference of the ends of both intervals.
   ReproFigure gain = far_heads;

@@ -33,7 +33,7 @@ RecallBench::RecallBench(const ReproRequest& request, int64_t cells)
   Pool::instance().set_threads(request.threads);
 }
 
-RecallScore RecallBench::ask(const std::string& policy, int64_t length, int64_t far) {
+RecallCell RecallBench::ask(const std::string& policy, int64_t length, int64_t far) {
   // Its window stands in the way of full attention alone, and changes no angle.
   if (served_ != length) {
     ModelFiles files = files_;
@@ -41,10 +41,14 @@ RecallScore RecallBench::ask(const std::string& policy, int64_t length, int64_t 
     network_ = load_network(files);
     served_ = length;
   }
-  return recall_score(*network_, policy, {length, kEach}, sequences_, request_.seed, far, [&] {
+  RecallCell out;
+  out.score = recall_score(*network_, policy, {length, kEach}, sequences_, request_.seed, far, [&] {
     progress_.advance();
     return true;
   });
+  out.all = share_figure(policy, "", out.score.right, out.score.asked);
+  out.far = share_figure(policy, "", out.score.far_right, out.score.far_asked);
+  return out;
 }
 
 }  // namespace tessera

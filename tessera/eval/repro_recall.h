@@ -12,6 +12,11 @@
 
 namespace tessera {
 
+struct RecallCell {
+  RecallScore score;
+  ReproFigure all, far;  // shares recalled in %, named by the policy
+};
+
 class RecallBench {
  public:
   // Opens recall-mini, training it where it is missing. `cells`: how often ask() will be called.
@@ -19,7 +24,7 @@ class RecallBench {
 
   // Asks 512 questions, or request.items rounded up to whole sequences of 32, in sequences of
   // `length`; `far` as in recall_score(). Full attention is asked in texts of any length, too.
-  RecallScore ask(const std::string& policy, int64_t length, int64_t far = 0);
+  RecallCell ask(const std::string& policy, int64_t length, int64_t far = 0);
 
  private:
   ReproRequest request_;

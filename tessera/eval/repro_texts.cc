@@ -119,4 +119,42 @@ int64_t tokens_of(const Tokenizer& tokenizer, const std::vector<std::string>& li
   return n;
 }
 
+std::string repro_text(const ReproRequest& request, int64_t least_bytes) {
+  constexpr size_t most = size_t{64} << 20;
+  std::string text;
+  for (const std::string& source : request.sources) {
+    read_corpus(source, "text", [&](std::string_view part) {
+      text += part.substr(0, most - std::min(most, text.size()));
+      text += '\n';
+    });
+  }
+  if (static_cast<int64_t>(text.size()) < least_bytes) {
+    throw Error("the texts",
+                fmt::format("have {} bytes of the {} that are needed", text.size(), least_bytes),
+                "bench/texts.py en-us makes a text of LibreOffice's manual.");
+  }
+  return text;
+}
+
+std::vector<std::vector<TokenId>> repro_pieces(const ReproRequest& request,
+                                               const Tokenizer& tokenizer, int64_t count,
+                                               int64_t length) {
+  const std::string text = repro_text(request, count * length);  // a token has a byte at least
+  EncodeOptions plain;
+  plain.add_template = false;
+  const std::vector<TokenId> ids = tokenizer.encode(text, plain).ids;
+  const auto have = static_cast<int64_t>(ids.size()) / length;
+  if (have < count) {
+    throw Error("the texts",
+                fmt::format("have {} tokens of the {} that are needed", ids.size(), count * length),
+                "bench/texts.py en-us makes a text of LibreOffice's manual.");
+  }
+  std::vector<std::vector<TokenId>> out;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(i * have / count * length);
+    out.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(length));
+  }
+  return out;
+}
+
 }  // namespace tessera

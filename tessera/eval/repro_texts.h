@@ -63,6 +63,14 @@ TrainedTokenizer trained_files_for_repro(const ReproLines& lines, const ReproReq
                                          const std::string& spec, int64_t size,
                                          const std::string& pre_tokenizer = "");
 
+// The first 64 MB of the sources, a line feed behind each text. Throws Error below `least_bytes`.
+std::string repro_text(const ReproRequest& request, int64_t least_bytes);
+// `count` pieces of `length` tokens, evenly spread over that text. Throws Error for texts that have
+// fewer, with the number.
+std::vector<std::vector<TokenId>> repro_pieces(const ReproRequest& request,
+                                               const Tokenizer& tokenizer, int64_t count,
+                                               int64_t length);
+
 // Characters, a byte that is no UTF-8 being one.
 int64_t characters_of(std::string_view text);
 // Tokens of all lines, without templates.

@@ -29,29 +29,29 @@ ReproResult repro_token_select(const ReproRequest& request) {
   RecallBench bench(request, 1 + 3 * 3 + 2);
   ReproResult out;
   const auto ask = [&](const std::string& policy, int64_t length) {
-    const RecallScore s = bench.ask(policy, length, kLocal + 1);
-    out.figures.push_back(share_figure(policy, what(length), s.right, s.asked));
-    return s;
+    RecallCell cell = bench.ask(policy, length, kLocal + 1);
+    cell.all.what = what(length);
+    out.figures.push_back(cell.all);
+    return cell;
   };
   ask("full", kRecallWindow.length);
+  // The claims are about the longest.
   ReproFigure full, select, streaming, visible;
   for (const int64_t length : lengths) {
-    ask("full", length);
-    full = out.figures.back();
-    const RecallScore windowed = ask(kStreaming, length);
-    streaming = out.figures.back();
-    visible = share_figure("", "", windowed.asked - windowed.far_asked, windowed.asked);
-    visible.name = kStreaming;
-    visible.what = fmt::format("% of the pairs in its window, {} x", length / kRecallWindow.length);
+    full = ask("full", length).all;
+    const RecallCell windowed = ask(kStreaming, length);
+    streaming = windowed.all;
+    visible = share_figure(
+        kStreaming,
+        fmt::format("% of the pairs in its window, {} x", length / kRecallWindow.length),
+        windowed.score.asked - windowed.score.far_asked, windowed.score.asked);
     out.figures.push_back(visible);
-    ask(kSelect, length);
-    select = out.figures.back();
+    select = ask(kSelect, length).all;
   }
   const double soft = select.value;
-  const RecallScore reused = ask(kReused, lengths[2]);
-  const ReproFigure again = out.figures.back();
-  ask(kSum, lengths[2]);
-  const ReproFigure sum = out.figures.back();
+  const RecallCell reused = ask(kReused, lengths[2]);
+  const ReproFigure again = reused.all;
+  const ReproFigure sum = ask(kSum, lengths[2]).all;
 
   out.claims.push_back(
       {"a model recalls far beyond its window: at 8 x as much as inside",
@@ -64,14 +64,15 @@ ReproResult repro_token_select(const ReproRequest& request) {
        "StreamingLLM forgets the middle",
        fmt::format("{}, in its window {:.1f} %", figure_text(streaming), visible.value),
        verdict_of(std::abs(streaming.value - visible.value) <= 8)});
-  const int64_t lists = reused.context.selections + reused.context.reuses;
+  const PastCounters& counters = reused.score.context;
+  const int64_t lists = counters.selections + counters.reuses;
   out.claims.push_back(
       {"lists may be used again while the query stays (theta = 0.9)",
        "the paper's Selection Cache, on in decoding; here within 2 points is asked",
        fmt::format("{}, lists used again {:.0f} % of the time", figure_text(again),
-                   lists > 0 ? 100.0 * static_cast<double>(reused.context.reuses) /
-                                   static_cast<double>(lists)
-                             : 0.0),
+                   lists > 0
+                       ? 100.0 * static_cast<double>(counters.reuses) / static_cast<double>(lists)
+                       : 0.0),
        reaches(again, soft - 2)});
   out.claims.push_back({"the soft vote finds more than the sum of scores",
                         "preferred by the paper; figures not read",

@@ -54,6 +54,13 @@ std::string question_of(const ThreadOptions& o, const std::vector<std::string>& 
         "only.",
         keys[0]);
   }
+  if (o.branches > 1) {
+    return fmt::format(
+        "In the JSON object above, keys stand in several pairs. Start at the key \"{}\"; a value "
+        "may be the next key, and so on. Only one way takes {} steps, all others are shorter. "
+        "What is the value at its end? Answer with the value only.",
+        keys[0], o.steps);
+  }
   if (o.count == 1) {
     return fmt::format(
         "In the JSON object above, start at the key \"{}\". Its value is the next key, and so "
@@ -82,7 +89,8 @@ std::string joined(const std::vector<std::string>& values) {
   return out;
 }
 
-// Where the pairs of all threads stand, one thread behind the other.
+// Where the pairs of all threads stand, one thread behind the other, and behind them the pairs that
+// lead away from one.
 std::vector<int64_t> places_for(Random& random, const ThreadOptions& o, double depth, int64_t n) {
   if (o.steps == 1 && !o.list()) {
     places_of(random, n, 1);
@@ -94,14 +102,56 @@ std::vector<int64_t> places_for(Random& random, const ThreadOptions& o, double d
     std::iota(places.begin(), places.end(), first);
     return places;
   }
-  std::vector<int64_t> places = places_of(random, n, o.count * o.steps);
+  std::vector<int64_t> places = places_of(random, n, o.pairs());
   if (o.direction == ThreadDirection::random || o.steps == 1) return places;
-  for (auto begin = places.begin(); begin != places.end(); begin += o.steps) {
+  const auto ends = places.begin() + o.count * o.steps;
+  for (auto begin = places.begin(); begin != ends; begin += o.steps) {
     std::sort(begin, begin + o.steps);
     if (o.direction == ThreadDirection::backward) std::reverse(begin, begin + o.steps);
   }
   return places;
 }
+
+// Follows the longest way from a key; every key is followed once.
+class LongestWay {
+ public:
+  explicit LongestWay(const std::vector<std::string>& names) {
+    for (size_t i = 0; i + 1 < names.size(); i += 2) values_.emplace(names[i], names[i + 1]);
+  }
+
+  // Where it ends; the key itself where nothing leads on, or in a circle.
+  std::string from(const std::string& key) {
+    // Depth first, with a stack of its own: a text decides how deep it goes.
+    std::vector<std::string> open = {key};
+    while (!open.empty()) {
+      const std::string at = open.back();
+      const auto [mine, fresh] = ways_.try_emplace(at, Way{0, at});
+      const auto [begin, end] = values_.equal_range(at);
+      if (fresh) {
+        for (auto v = begin; v != end; ++v) {
+          if (!ways_.contains(v->second)) open.push_back(v->second);
+        }
+        if (open.back() != at) continue;
+      }
+      for (auto v = begin; v != end; ++v) {
+        const auto next = ways_.find(v->second);
+        if (next != ways_.end() && next->second.steps + 1 > mine->second.steps) {
+          mine->second = {next->second.steps + 1, next->second.end};
+        }
+      }
+      open.pop_back();
+    }
+    return ways_.at(key).end;
+  }
+
+ private:
+  struct Way {
+    int64_t steps = 0;
+    std::string end;
+  };
+  std::multimap<std::string, std::string> values_;
+  std::map<std::string, Way> ways_;
+};
 
 // The quoted strings of a text, in order.
 std::vector<std::string> quoted(std::string_view text) {
@@ -148,7 +198,12 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
     std::vector<std::string> starts;
     item.answers.clear();
     const auto steps = static_cast<size_t>(options.steps);
-    for (size_t t = 0; t < places.size(); t += steps) {
+    const auto on_threads = static_cast<size_t>(options.count) * steps;
+    // Values that lead away stay as they are.
+    for (size_t i = on_threads; i < places.size(); ++i) {
+      key(places[i]) = key(places[(i - on_threads) / static_cast<size_t>(options.branches - 1)]);
+    }
+    for (size_t t = 0; t < on_threads; t += steps) {
       for (size_t i = t; i + 1 < t + steps; ++i) value(places[i]) = key(places[i + 1]);
       starts.push_back(key(places[t]));
       item.answers.push_back(value(places[t + steps - 1]));
@@ -167,7 +222,7 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
     build(n);
     return length(item.prompt()) <= room;
   };
-  const int64_t pairs = options.count * options.steps;
+  const int64_t pairs = options.pairs();
   if (!fits(pairs)) {
     const int64_t least = length(item.prompt());
     throw Error(fmt::format("length {}", room),
@@ -184,22 +239,18 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
 std::vector<std::string> solve_threads(std::string_view prompt) {
   const size_t end = prompt.rfind('}');
   if (end == std::string_view::npos) return {};
-  std::map<std::string, std::string> pairs;
   const auto names = quoted(prompt.substr(0, end));
   const auto asked = quoted(prompt.substr(end));
   std::vector<std::string> out;
   const bool marked = asked.size() == 1 && asked[0] == std::string(1, kKeyMark);
   for (size_t i = 0; i + 1 < names.size(); i += 2) {
-    pairs.emplace(names[i], names[i + 1]);
     if (marked && names[i].find(kKeyMark) != std::string::npos) out.push_back(names[i + 1]);
   }
   if (marked) return out;
+  LongestWay ways(names);
   for (const std::string& start : asked) {
-    std::string at = start;
-    // A thread visits no pair twice.
-    for (size_t i = 0; i < pairs.size() && pairs.contains(at); ++i) at = pairs[at];
-    if (at == start) return {};
-    out.push_back(at);
+    out.push_back(ways.from(start));
+    if (out.back() == start) return {};
   }
   return out;
 }

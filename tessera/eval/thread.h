@@ -28,8 +28,14 @@ struct ThreadOptions {
   bool marked = false;
   // Needles of one step stand side by side.
   bool clustered = false;
+  // Keys of a thread, the last one apart, stand in so many pairs each: one value is the next key,
+  // the others lead nowhere, and the value at the end of the longest way is asked for. Our reading
+  // of branched threads. More than 1 needs steps > 1 and count == 1.
+  int64_t branches = 1;
 
   bool list() const { return count > 1 || marked; }
+  // Pairs that lie on the threads or lead away from them.
+  int64_t pairs() const { return count * (1 + (steps - 1) * branches); }
 };
 inline constexpr char kKeyMark = '*';
 
@@ -39,7 +45,8 @@ inline constexpr char kKeyMark = '*';
 NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t index, int64_t room,
                        const std::function<int64_t(const std::string&)>& length);
 
-// The answers that the prompt's own text gives, by following it; none when it gives none.
+// The answers that the prompt's own text gives, by following it, the longest way where a key stands
+// in several pairs; none when it gives none.
 std::vector<std::string> solve_threads(std::string_view prompt);
 // The same with commas, as NeedleItem::answer.
 std::string solve_thread(std::string_view prompt);

@@ -11,6 +11,7 @@
 #include "tessera/eval/needle.h"
 #include "tessera/eval/ruler.h"
 #include "tessera/eval/thread.h"
+#include "tessera/files/model.h"
 #include "tests/apps/spawn.h"
 #include "tests/apps/verbs.h"
 #include "tests/base/temporary_folder.h"
@@ -50,9 +51,9 @@ TEST(Eval, RefusesWhatCannotBeMeasured) {
 
 TEST(Repro, SaysWhatItIsGivenTooMuchOrTooLittleOf) {
   expect_refused(spawn({"repro", "token-selct"}), 2, "Did you mean token-select?");
-  expect_refused(spawn({"repro", "less-is-better"}), 2, "Name some");
+  expect_refused(spawn({"repro", "recycled-attention"}), 2, "Name some");
   expect_refused(spawn({"repro", "long-heads", "text"}), 2, "makes its own");
-  expect_refused(spawn({"repro", "long-heads", "-n", "0"}), 2, "0");
+  expect_refused(spawn({"repro", "needle-threading", "-n", "0"}), 2, "0");
 }
 
 TEST(Eval, StretchedPositionsOpenALongerWindow) {
@@ -65,6 +66,42 @@ TEST(Eval, StretchedPositionsOpenALongerWindow) {
       spawn({"run", "--ctx", "9000", "--rope-scaling", "ntk:factor=2", "--max-tokens", "2", "hi"})
           .status,
       0);
+}
+
+TEST(Eval, OneCommandAsksSeveralModelsInBothRegimes) {
+  NEEDS_MODEL("smollm2");
+  const test::TemporaryFolder folder;
+  const std::string model = resolve_model("smollm2");
+  const std::string other = folder / "other.gguf", out = folder / "out";
+  std::filesystem::create_symlink(model, other);
+  const std::vector<std::string> words = {
+      "eval",         "needle", "-m",        "smollm2",
+      "-m",           other,    "--regime",  "query-aware,query-agnostic",
+      "--context",    "full",   "--context", "snapkv:budget=64,window=16",
+      "--lengths",    "200",    "--depths",  "30",
+      "-n",           "1",      "-o",        out,
+      "--max-tokens", "4",      "--json"};
+  const Ended e = spawn(words);
+  ASSERT_EQ(e.status, 0) << e.err;
+  const auto lines = objects(e.out), rows = objects(read(out + "/results.jsonl"));
+  ASSERT_EQ(lines.size(), 8U);
+  ASSERT_EQ(rows.size(), 8U);
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(lines[i].at("model"), rows[i < 4 ? 0 : 4].at("model"));
+    EXPECT_EQ(lines[i].at("regime"), i % 2 == 0 ? "query-aware" : "query-agnostic");
+    EXPECT_EQ(lines[i].at("n"), 1);
+    EXPECT_EQ(rows[i].at("output"), rows[(i + 4) % 8].at("output"));  // the same file
+  }
+  EXPECT_EQ(rows[0].at("output"), rows[1].at("output"));  // full attention has no choice to make
+  // The question is read behind the list: more entries stay.
+  EXPECT_GT(rows[3].at("context").at("bytes_freed"), 0);
+  EXPECT_NE(rows[2].at("context").at("keys_read"), rows[3].at("context").at("keys_read"));
+  // Nothing is asked twice.
+  EXPECT_EQ(objects(spawn(words).out), lines);
+  EXPECT_EQ(objects(read(out + "/results.jsonl")).size(), 8U);
+  expect_refused(spawn({"eval", "needle", "-m", "a", "-m", "b", "--make", "c"}), 2, "one model");
+  expect_refused(spawn({"eval", "needle", "--regime", "blind"}), 2, "query-aware");
+  expect_refused(spawn({"eval", "threads", "--branches", "2", "--steps", "1"}), 2, "two or more");
 }
 
 TEST(Eval, ItemsAreTheSameForTheSameSeedAndCanBeSolved) {

@@ -100,6 +100,33 @@ TEST(BatchEngine, WithLittleMemoryRequestsArePreemptedAndAnswerAsTheyDoAlone) {
   EXPECT_GT(c.preempted, 0);
 }
 
+TEST(BatchEngine, APreemptedRequestSaysAgainWhereItsPromptEnds) {
+  for (const char* policy : {"snapkv:budget=40,window=8", "h2o:budget=40,local=8"}) {
+    LanguageModel model = tiny(policy);
+    const BatchCounters c = serve(
+        policy, {.running = 8, .rows = 60, .memory = 3 * model.cache_bytes_for(290, 1)}, 24, 5);
+    EXPECT_GT(c.preempted, 0) << policy;
+  }
+}
+
+// What a policy chooses before it has seen the rest of the prompt, by hand.
+TEST(BatchEngine, APromptMayBeAnnouncedInPart) {
+  LanguageModel model = tiny("snapkv:budget=40,window=8");
+  const std::vector<int32_t> prompt = test::random_ids(9, 100, 95);
+  GenerateOptions options{.max_tokens = 6, .seed = 1};
+  const auto counters = [&](int64_t announced) {
+    options.announced = announced;
+    return generate(model, toy::letters(96), prompt, options).past->counters();
+  };
+  const ModelDescription& d = model.network().description();
+  for (const int64_t announced : {int64_t{70}, int64_t{100}, int64_t{-1}}) {
+    const int64_t text = announced < 0 ? 100 : announced;
+    EXPECT_EQ(counters(announced).decoded_steps, d.layers * d.kv_heads * (105 - text));
+  }
+  EXPECT_EQ(counters(-1).decoded_keys_read, counters(100).decoded_keys_read);
+  EXPECT_EQ(counters(-1).decoded_keys_read, counters(1000).decoded_keys_read);
+}
+
 TEST(BatchEngine, NeverHoldsMoreThanItsMemory) {
   for (const char* policy : {"full", "quest:page=4,budget=40"}) {
     LanguageModel model = tiny(policy);

@@ -2,6 +2,7 @@
 #include "tessera/eval/thread.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -107,6 +108,48 @@ TEST(Thread, ManyThreadsAreSolvedTogetherAndShareNoPair) {
       }
     }
   }
+}
+
+TEST(Thread, BranchesLeadNowhereAndTheLongestWayIsTheAnswer) {
+  for (ThreadDirection direction :
+       {ThreadDirection::forward, ThreadDirection::backward, ThreadDirection::random}) {
+    for (int64_t steps : {2, 4}) {
+      for (uint64_t index = 0; index < 5; ++index) {
+        const ThreadOptions options{
+            .steps = steps, .direction = direction, .seed = 3, .branches = 3};
+        const NeedleItem item = make_thread(options, 0.5, index, 4000, characters);
+        EXPECT_EQ(solve_thread(item.prompt()), item.answer);
+        // Every way is followed, and one alone is the longest.
+        std::multimap<std::string, std::string> pairs;
+        std::vector<std::string> names;
+        for (size_t at = item.text.find('"'); at != std::string::npos;) {
+          const size_t end = item.text.find('"', at + 1);
+          names.push_back(item.text.substr(at + 1, end - at - 1));
+          at = item.text.find('"', end + 1);
+        }
+        for (size_t i = 0; i + 1 < names.size(); i += 2) pairs.emplace(names[i], names[i + 1]);
+        std::vector<std::string> at = asked_of(item);
+        for (int64_t step = 0; step < steps; ++step) {
+          std::vector<std::string> next;
+          for (const std::string& key : at) {
+            const auto [begin, end] = pairs.equal_range(key);
+            for (auto v = begin; v != end; ++v) next.push_back(v->second);
+          }
+          EXPECT_EQ(next.size(), step + 1 < steps ? 3 : 1);
+          at = next;
+        }
+        EXPECT_EQ(at, std::vector{item.answer});
+        EXPECT_FALSE(pairs.contains(item.answer));
+      }
+    }
+  }
+  EXPECT_EQ(make_thread({.steps = 3, .seed = 3}, 0.5, 1, 3000, characters).prompt(),
+            make_thread({.steps = 3, .seed = 3, .branches = 1}, 0.5, 1, 3000, characters).prompt());
+}
+
+TEST(Thread, ACircleHasNoEnd) {
+  EXPECT_EQ(solve_thread("{\"a\": \"b\", \"b\": \"a\"} start at \"a\""),
+            solve_thread("{\"b\": \"a\", \"a\": \"b\"} start at \"a\""));
 }
 
 TEST(Thread, MarkedKeysAreAllThereIsOfTheMarkAndClustersAreSideBySide) {

@@ -1,21 +1,21 @@
-#include "apps/tessera/chat.h"
+#include "tessera/tokenizer/conversation.h"
 
 #include <algorithm>
 #include <iterator>
 
 #include "tessera/base/error.h"
 
-namespace tessera::cli {
+namespace tessera {
 namespace {
 
-const std::string& required_template(const Session& s) {
-  if (s.files.chat_template.empty()) {
-    throw Error(s.files.path, "has no chat template", "Use --raw to continue the text as it is.");
+const std::string& required_template(const ModelFiles& files) {
+  if (files.chat_template.empty()) {
+    throw Error(files.path, "has no chat template", "Use --raw to continue the text as it is.");
   }
-  return s.files.chat_template;
+  return files.chat_template;
 }
 
-std::pair<std::string, Value> argument(const std::string& text) {
+std::pair<std::string, Value> template_argument(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
     throw Error("--template-arg " + text, "is not KEY=VALUE");
@@ -29,9 +29,9 @@ std::pair<std::string, Value> argument(const std::string& text) {
 }
 
 // Which tokens are bytes begin .. end - 1 of `after`: each that holds one of them.
-Frame frame_of(std::string before, Encoding before_tokens, std::string after, Encoding after_tokens,
-               size_t begin, size_t end) {
-  Frame out;
+ChatFrame frame_of(std::string before, Encoding before_tokens, std::string after,
+                   Encoding after_tokens, size_t begin, size_t end) {
+  ChatFrame out;
   const auto first = std::ranges::find_if(
       after_tokens.spans, [&](const ByteSpan& s) { return s.end > static_cast<int64_t>(begin); });
   const auto last = std::find_if(first, after_tokens.spans.end(), [&](const ByteSpan& s) {
@@ -48,12 +48,13 @@ Frame frame_of(std::string before, Encoding before_tokens, std::string after, En
 
 }  // namespace
 
-Conversation::Conversation(const Session& session, const std::vector<std::string>& arguments,
-                           bool special_in_text)
-    : session_(session),
-      template_(required_template(session), session.files.path + ": chat template"),
-      special_in_text_(special_in_text) {
-  std::ranges::transform(arguments, std::back_inserter(arguments_), argument);
+Conversation::Conversation(const ModelFiles& files, const Tokenizer& tokenizer,
+                           const ConversationOptions& options)
+    : files_(files),
+      tokenizer_(tokenizer),
+      template_(required_template(files), files.path + ": chat template"),
+      special_in_text_(options.special_in_text) {
+  std::ranges::transform(options.arguments, std::back_inserter(arguments_), template_argument);
 }
 
 void Conversation::say(const std::string& role, const std::string& text) {
@@ -76,8 +77,8 @@ MarkedText Conversation::rendered(
   Chat chat;
   chat.messages = Value::list(std::move(messages));
   chat.arguments = arguments_;
-  chat.bos_token = session_.files.bos_token;
-  chat.eos_token = session_.files.eos_token;
+  chat.bos_token = files_.bos_token;
+  chat.eos_token = files_.eos_token;
   return render_chat(template_, chat);
 }
 
@@ -92,15 +93,16 @@ Encoding Conversation::encoded(const MarkedText& text) const {
   options.special_in_text = true;
   options.origin = TokenOrigin::template_text;
   if (!special_in_text_) options.content = content;
-  return session_.tokenizer->encode(text.bytes, options);
+  return tokenizer_.encode(text.bytes, options);
 }
 
-Prompt Conversation::prompt() const {
+ChatPrompt Conversation::prompt() const {
   const MarkedText text = rendered(messages_);
-  return {text.bytes, encoded(text).ids};
+  Encoding tokens = encoded(text);
+  return {text.bytes, std::move(tokens.ids), std::move(tokens.spans)};
 }
 
-Frame Conversation::frame(const std::string& question) const {
+ChatFrame Conversation::frame(const std::string& question) const {
   // One letter stands for what is left open: a template may drop white space at a message's ends.
   constexpr std::string_view open = "X", between = "\n\n";
   auto said = messages_;
@@ -115,7 +117,7 @@ Frame Conversation::frame(const std::string& question) const {
     }
   }
   if (at == std::string::npos) {
-    throw Error(session_.files.path, "its chat template changes what it is given",
+    throw Error(files_.path, "its chat template changes what it is given",
                 "Use --raw to put the question behind the document as it is.");
   }
   const MarkedText before = text.slice(0, at),
@@ -124,29 +126,38 @@ Frame Conversation::frame(const std::string& question) const {
                   between.size() + question.size());
 }
 
-Frame raw_frame(const Session& session, const std::string& question, bool special_in_text) {
+ChatFrame raw_frame(const Tokenizer& tokenizer, const std::string& question, bool special_in_text) {
   EncodeOptions options;
   options.add_template = false;
   options.special_in_text = special_in_text;
   Encoding before;
-  if (const auto bos = session.tokenizer->bos(); bos && session.tokenizer->adds_bos()) {
+  if (const auto bos = tokenizer.bos(); bos && tokenizer.adds_bos()) {
     before.ids.push_back(*bos);
   }
   const std::string after = "\n\n" + question;
-  return frame_of("", before, after, session.tokenizer->encode(after, options), 2, after.size());
+  return frame_of("", before, after, tokenizer.encode(after, options), 2, after.size());
 }
 
-Prompt raw_prompt(const Session& session, const std::string& text, bool special_in_text) {
+ChatPrompt raw_prompt(const Tokenizer& tokenizer, const std::string& text, bool special_in_text) {
   EncodeOptions options;
   options.add_template = false;
   options.special_in_text = special_in_text;
-  Prompt p{text, {}};
-  if (const auto bos = session.tokenizer->bos(); bos && session.tokenizer->adds_bos()) {
+  ChatPrompt p{text, {}, {}};
+  if (const auto bos = tokenizer.bos(); bos && tokenizer.adds_bos()) {
     p.ids.push_back(*bos);
+    p.spans.push_back({});
   }
-  const std::vector<TokenId> ids = session.tokenizer->encode(text, options).ids;
-  p.ids.insert(p.ids.end(), ids.begin(), ids.end());
+  const Encoding tokens = tokenizer.encode(text, options);
+  p.ids.insert(p.ids.end(), tokens.ids.begin(), tokens.ids.end());
+  p.spans.insert(p.spans.end(), tokens.spans.begin(), tokens.spans.end());
   return p;
 }
 
-}  // namespace tessera::cli
+std::vector<TokenId> answer_ends(const ModelFiles& files, const Tokenizer& tokenizer) {
+  std::vector<TokenId> out;
+  for (const int64_t id : files.generation.stop_ids) out.push_back(static_cast<TokenId>(id));
+  if (const auto eos = tokenizer.eos()) out.push_back(*eos);
+  return out;
+}
+
+}  // namespace tessera
