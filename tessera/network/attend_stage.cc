@@ -7,82 +7,15 @@
 #include <limits>
 
 #include "tessera/network/damping.h"
+#include "tessera/network/gather.h"
 
 namespace tessera {
 namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
-int64_t chunks_of(int64_t entries) { return (entries + kChunkKeys - 1) / kChunkKeys; }
-
 void add_to(int64_t& counter, int64_t n) {
   std::atomic_ref<int64_t>(counter).fetch_add(n, std::memory_order_relaxed);
-}
-
-// Query rows with a range of entries each, and what they have gathered so far.
-struct Gather {
-  const float* query;  // [padded]
-  int64_t begin, end;  // entries
-  int64_t seen_from;   // ALiBi
-  float slope;
-  float* maximum;
-  float* total;
-  float* weighted;  // [padded]
-};
-
-// Runs the kernel over one chunk for rows whose results go to chunk_*.
-void attend_chunk(const AttendShape& shape, const KvStore& store, int64_t kv_head, int64_t chunk,
-                  std::span<const Gather> rows, AttendScratch::PerThread& mine,
-                  float* chunk_maximum, float* chunk_total, float* chunk_weighted, int64_t width) {
-  AttendRow specs[kAttendRows];
-  const int64_t first = chunk * kChunkKeys;
-  int64_t low = kChunkKeys, high = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const int64_t begin = std::clamp<int64_t>(rows[i].begin - first, 0, kChunkKeys);
-    const int64_t end = std::clamp<int64_t>(rows[i].end - first, 0, kChunkKeys);
-    specs[i] = {rows[i].query,
-                begin,
-                end,
-                rows[i].slope,
-                rows[i].seen_from - first,
-                chunk_maximum + i,
-                chunk_total + i,
-                chunk_weighted + static_cast<int64_t>(i) * width};
-    if (begin < end) {
-      low = std::min(low, begin);
-      high = std::max(high, end);
-    }
-  }
-  AttendChunk call{{specs, rows.size()}, {}, {}, store.shape().type, width, shape.softcap,
-                   mine.scores.data()};
-  for (int64_t b = 0; b < kChunkBlocks; ++b) {
-    if (b * kBlockKeys >= high || (b + 1) * kBlockKeys <= low) continue;
-    const KvBlock* block = store.block(shape.store_layer, kv_head, chunk * kChunkBlocks + b);
-    if (!block) continue;
-    call.keys[b] = block->keys;
-    call.values[b] = block->values;
-  }
-  kernels().attend(call);
-}
-
-// All chunks that any of the rows looks at, in ascending order.
-void gather(const AttendShape& shape, const KvStore& store, int64_t kv_head,
-            std::span<const Gather> rows, AttendScratch::PerThread& mine) {
-  const int64_t width = store.shape().padded();
-  int64_t begin = std::numeric_limits<int64_t>::max(), end = 0;
-  for (const Gather& g : rows) {
-    begin = std::min(begin, g.begin);
-    end = std::max(end, g.end);
-  }
-  for (int64_t c = begin / kChunkKeys; c < chunks_of(end); ++c) {
-    attend_chunk(shape, store, kv_head, c, rows, mine, mine.chunk_maximum.data(),
-                 mine.chunk_total.data(), mine.chunk.data(), width);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
-                      mine.chunk_total[i], mine.chunk.data() + static_cast<int64_t>(i) * width,
-                      width);
-    }
-  }
 }
 
 void finish(const float* weighted, float total, int64_t n, float* out) {
@@ -102,65 +35,6 @@ void clear(AttendScratch::PerThread& mine, int64_t rows, int64_t width) {
   std::fill_n(mine.maximum.begin(), rows, kNothing);
   std::fill_n(mine.total.begin(), rows, 0.f);
   std::fill_n(mine.weighted.begin(), rows * width, 0.f);
-}
-
-// Sets bits begin .. end - 1 of the chunk's 256.
-void mark(ChosenChunk& call, int64_t begin, int64_t end) {
-  for (int64_t b = begin / kBlockKeys; b * kBlockKeys < end; ++b) {
-    const int64_t from = std::max<int64_t>(begin - b * kBlockKeys, 0);
-    const int64_t to = std::min<int64_t>(end - b * kBlockKeys, kBlockKeys);
-    call.chosen[b] |= (~uint64_t{0} >> (kBlockKeys - (to - from))) << from;
-  }
-}
-
-// Attention over the keys that are marked, merged into what the rows have gathered.
-void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, int64_t kv_head,
-           int64_t chunk, std::span<const Gather> rows, AttendScratch::PerThread& mine) {
-  for (int64_t b = 0; b < kChunkBlocks; ++b) {
-    call.keys[b] = call.values[b] = nullptr;
-    if (call.chosen[b] == 0) continue;
-    const KvBlock* block = store.block(shape.store_layer, kv_head, chunk * kChunkBlocks + b);
-    call.keys[b] = block->keys;
-    call.values[b] = block->values;
-  }
-  kernels().attend_chosen(call);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
-                    mine.chunk_total[i], call.rows[i].weighted, call.width);
-  }
-  std::fill_n(call.chosen, kChunkBlocks, 0);
-}
-
-// Adds what the rows' queries gather from runs that they see from the same position.
-void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
-                   std::span<const Run> runs, std::span<const Gather> rows,
-                   AttendScratch::PerThread& mine) {
-  const int64_t width = store.shape().padded();
-  AttendRow specs[kAttendRows];
-  for (size_t i = 0; i < rows.size(); ++i) {
-    specs[i].query = rows[i].query;
-    specs[i].maximum = &mine.chunk_maximum[i];
-    specs[i].total = &mine.chunk_total[i];
-    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
-  }
-  ChosenChunk call;
-  call.rows = {specs, rows.size()};
-  call.type = store.shape().type;
-  call.width = width;
-  call.softcap = shape.softcap;
-  call.scores = mine.scores.data();
-  int64_t at = -1;
-  for (const Run& run : runs) {
-    for (int64_t begin = run.begin; begin < run.end;) {
-      const int64_t chunk = begin / kChunkKeys;
-      const int64_t end = std::min(run.end, (chunk + 1) * kChunkKeys);
-      if (chunk != at && at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
-      at = chunk;
-      mark(call, begin - chunk * kChunkKeys, end - chunk * kChunkKeys);
-      begin = end;
-    }
-  }
-  if (at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
 }
 
 }  // namespace
@@ -353,27 +227,42 @@ void AttendStage::attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegme
       const bool all = runs.size() == 1 && runs[0].begin == 0 && runs[0].end == entry + 1 &&
                        runs[0].query_position == position;
       Gather gathers[kAttendRows];
-      for (size_t i = 0, end = 0; i < runs.size(); i = end) {
-        while (end < runs.size() && runs[end].query_position == runs[i].query_position) ++end;
+      const std::span<const Gather> rows{gathers, static_cast<size_t>(together)};
+      const auto stand_at = [&](const Run& run) {
         for (int64_t k = 0; k < together; ++k) {
           load_query(shape_, q_->row(row) + (h + k) * shape_.head_width,
-                     runs[i].query_position - position, mine.query.data() + k * width, width);
+                     run.query_position - position, mine.query.data() + k * width, width);
           gathers[k] = {mine.query.data() + k * width,
-                        runs[i].begin,
-                        runs[i].end,
-                        runs[i].query_position,
+                        run.begin,
+                        run.end,
+                        run.query_position,
                         0.f,
                         maximum + k,
                         total + k,
                         weighted + k * width};
         }
-        const std::span<const Gather> rows{gathers, static_cast<size_t>(together)};
+      };
+      mine.few.clear();
+      for (size_t i = 0, end = 0; i < runs.size(); i = end) {
+        int64_t keys = 0;
+        for (; end < runs.size() && runs[end].query_position == runs[i].query_position; ++end) {
+          keys += runs[end].end - runs[end].begin;
+        }
+        if (keys < kFewKeys && !all) {
+          mine.few.insert(mine.few.end(), runs.begin() + static_cast<ptrdiff_t>(i),
+                          runs.begin() + static_cast<ptrdiff_t>(end));
+          continue;
+        }
+        stand_at(runs[i]);
         if (all) {
           gather(shape_, *s.store, kv_head, rows, mine);
         } else {
           gather_chosen(shape_, *s.store, kv_head, runs.subspan(i, end - i), rows, mine);
         }
       }
+      if (mine.few.empty()) return;
+      stand_at({entry, entry + 1, position});
+      gather_turned(view, shape_, kv_head, position, mine.few, rows, mine);
     };
     float* const maximum = mine.maximum.data() + first;
     float* const total = mine.total.data() + first;

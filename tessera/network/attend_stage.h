@@ -7,6 +7,7 @@
 #include "tessera/base/big_buffer.h"
 #include "tessera/network/layer_view.h"
 #include "tessera/network/stage.h"
+#include "tessera/network/turned_keys.h"
 
 namespace tessera {
 
@@ -22,7 +23,9 @@ class AttendScratch {
     std::vector<Run> runs;
     // For policies that change weights after the softmax.
     std::vector<Run> damped, rest;
+    std::vector<Run> few;  // short ones, each seen from another place
     std::vector<float> damped_maximum, damped_total, damped_weighted;
+    TurnedKeys turned;
   };
   PerThread& thread(int64_t t) { return threads_[static_cast<size_t>(t)]; }
   // Results of single chunks, for few queries over a long past.   [chunks, rows * heads, 2 + width]

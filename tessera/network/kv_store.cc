@@ -283,9 +283,13 @@ void KvStore::read_key(int64_t layer, int64_t head, int64_t entry, float* out) c
     for (int64_t d = 0; d < s.head_width; ++d) out[d] = from[d * kBlockKeys + at];
     return;
   }
-  const auto* from = reinterpret_cast<const uint16_t*>(keys);
-  const auto widened = s.type == CacheType::f16 ? half_to_float : bfloat_to_float;
-  for (int64_t d = 0; d < s.head_width; ++d) out[d] = widened(from[d * kBlockKeys + at]);
+  // No call an element: policies read thousands of keys a token.
+  const auto* from = reinterpret_cast<const uint16_t*>(keys) + at;
+  if (s.type == CacheType::f16) {
+    for (int64_t d = 0; d < s.head_width; ++d) out[d] = half_to_float(from[d * kBlockKeys]);
+  } else {
+    for (int64_t d = 0; d < s.head_width; ++d) out[d] = bfloat_to_float(from[d * kBlockKeys]);
+  }
 }
 
 void KvStore::move(int64_t layer, int64_t head, int64_t from, int64_t to) {

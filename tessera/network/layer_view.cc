@@ -41,8 +41,12 @@ void LayerView::value(int64_t kv_head, int64_t entry, float* out) const {
     return;
   }
   const auto* from = reinterpret_cast<const uint16_t*>(values) + at;
-  const auto widened = store_.shape().type == CacheType::f16 ? half_to_float : bfloat_to_float;
-  for (int64_t d = 0; d < head_width(); ++d) out[d] = widened(from[d]);
+  const int64_t width = head_width();
+  if (store_.shape().type == CacheType::f16) {
+    for (int64_t d = 0; d < width; ++d) out[d] = half_to_float(from[d]);
+  } else {
+    for (int64_t d = 0; d < width; ++d) out[d] = bfloat_to_float(from[d]);
+  }
 }
 
 void LayerView::score(int64_t kv_head, const float* queries, int64_t n, int64_t begin, int64_t end,

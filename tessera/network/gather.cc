@@ -1,0 +1,151 @@
+#include "tessera/network/gather.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace tessera {
+namespace {
+
+// Sets bits begin .. end - 1 of the chunk's 256.
+void mark(ChosenChunk& call, int64_t begin, int64_t end) {
+  for (int64_t b = begin / kBlockKeys; b * kBlockKeys < end; ++b) {
+    const int64_t from = std::max<int64_t>(begin - b * kBlockKeys, 0);
+    const int64_t to = std::min<int64_t>(end - b * kBlockKeys, kBlockKeys);
+    call.chosen[b] |= (~uint64_t{0} >> (kBlockKeys - (to - from))) << from;
+  }
+}
+
+// Attention over the keys that are marked, merged into what the rows have gathered.
+void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, int64_t kv_head,
+           int64_t chunk, std::span<const Gather> rows, AttendScratch::PerThread& mine) {
+  for (int64_t b = 0; b < kChunkBlocks; ++b) {
+    call.keys[b] = call.values[b] = nullptr;
+    if (call.chosen[b] == 0) continue;
+    const KvBlock* block = store.block(shape.store_layer, kv_head, chunk * kChunkBlocks + b);
+    call.keys[b] = block->keys;
+    call.values[b] = block->values;
+  }
+  kernels().attend_chosen(call);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
+                    mine.chunk_total[i], call.rows[i].weighted, call.width);
+  }
+  std::fill_n(call.chosen, kChunkBlocks, 0);
+}
+
+}  // namespace
+
+void attend_chunk(const AttendShape& shape, const KvStore& store, int64_t kv_head, int64_t chunk,
+                  std::span<const Gather> rows, AttendScratch::PerThread& mine,
+                  float* chunk_maximum, float* chunk_total, float* chunk_weighted, int64_t width) {
+  AttendRow specs[kAttendRows];
+  const int64_t first = chunk * kChunkKeys;
+  int64_t low = kChunkKeys, high = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int64_t begin = std::clamp<int64_t>(rows[i].begin - first, 0, kChunkKeys);
+    const int64_t end = std::clamp<int64_t>(rows[i].end - first, 0, kChunkKeys);
+    specs[i] = {rows[i].query,
+                begin,
+                end,
+                rows[i].slope,
+                rows[i].seen_from - first,
+                chunk_maximum + i,
+                chunk_total + i,
+                chunk_weighted + static_cast<int64_t>(i) * width};
+    if (begin < end) {
+      low = std::min(low, begin);
+      high = std::max(high, end);
+    }
+  }
+  AttendChunk call{{specs, rows.size()}, {}, {}, store.shape().type, width, shape.softcap,
+                   mine.scores.data()};
+  for (int64_t b = 0; b < kChunkBlocks; ++b) {
+    if (b * kBlockKeys >= high || (b + 1) * kBlockKeys <= low) continue;
+    const KvBlock* block = store.block(shape.store_layer, kv_head, chunk * kChunkBlocks + b);
+    if (!block) continue;
+    call.keys[b] = block->keys;
+    call.values[b] = block->values;
+  }
+  kernels().attend(call);
+}
+
+void gather(const AttendShape& shape, const KvStore& store, int64_t kv_head,
+            std::span<const Gather> rows, AttendScratch::PerThread& mine) {
+  const int64_t width = store.shape().padded();
+  int64_t begin = std::numeric_limits<int64_t>::max(), end = 0;
+  for (const Gather& g : rows) {
+    begin = std::min(begin, g.begin);
+    end = std::max(end, g.end);
+  }
+  for (int64_t c = begin / kChunkKeys; c < chunks_of(end); ++c) {
+    attend_chunk(shape, store, kv_head, c, rows, mine, mine.chunk_maximum.data(),
+                 mine.chunk_total.data(), mine.chunk.data(), width);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
+                      mine.chunk_total[i], mine.chunk.data() + static_cast<int64_t>(i) * width,
+                      width);
+    }
+  }
+}
+
+void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
+                   std::span<const Run> runs, std::span<const Gather> rows,
+                   AttendScratch::PerThread& mine) {
+  const int64_t width = store.shape().padded();
+  AttendRow specs[kAttendRows];
+  for (size_t i = 0; i < rows.size(); ++i) {
+    specs[i].query = rows[i].query;
+    specs[i].maximum = &mine.chunk_maximum[i];
+    specs[i].total = &mine.chunk_total[i];
+    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
+  }
+  ChosenChunk call;
+  call.rows = {specs, rows.size()};
+  call.type = store.shape().type;
+  call.width = width;
+  call.softcap = shape.softcap;
+  call.scores = mine.scores.data();
+  int64_t at = -1;
+  for (const Run& run : runs) {
+    for (int64_t begin = run.begin; begin < run.end;) {
+      const int64_t chunk = begin / kChunkKeys;
+      const int64_t end = std::min(run.end, (chunk + 1) * kChunkKeys);
+      if (chunk != at && at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
+      at = chunk;
+      mark(call, begin - chunk * kChunkKeys, end - chunk * kChunkKeys);
+      begin = end;
+    }
+  }
+  if (at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
+}
+
+void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_head,
+                   int64_t position, std::span<const Run> runs, std::span<const Gather> rows,
+                   AttendScratch::PerThread& mine) {
+  const int64_t width = view.width();
+  AttendRow specs[kAttendRows];
+  for (size_t i = 0; i < rows.size(); ++i) {
+    specs[i].query = rows[i].query;
+    specs[i].maximum = &mine.chunk_maximum[i];
+    specs[i].total = &mine.chunk_total[i];
+    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
+  }
+  const auto flush_turned = [&] {
+    if (mine.turned.size() == 0) return;
+    mine.turned.attend({specs, rows.size()}, shape.softcap, mine.scores.data());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
+                      mine.chunk_total[i], specs[i].weighted, width);
+    }
+  };
+  mine.turned.prepare(width);
+  for (const Run& run : runs) {
+    for (int64_t entry = run.begin; entry < run.end; ++entry) {
+      mine.turned.add(view, kv_head, entry, position - run.query_position);
+      if (mine.turned.full()) flush_turned();
+    }
+  }
+  flush_turned();
+}
+
+}  // namespace tessera
