@@ -145,6 +145,11 @@ void Generator::items(std::vector<CausalModel::Item>& batch, int64_t most) {
       auto limit = static_cast<size_t>(std::clamp<int64_t>(most, 0, prefill_chunk_));
       if (take > limit || !b.parents.empty()) take = std::min(limit, take - tail_of(b));
     }
+    // A pass ends where what was announced does: what counts as decoded begins with one.
+    const auto read = out_.prompt_tokens - static_cast<int64_t>(b.pending.size());
+    if (reading_ && read < announced_) {
+      take = std::min(take, static_cast<size_t>(announced_ - read));
+    }
     if (take == 0) continue;
     bool last = take == b.pending.size();
     CausalModel::Item item;

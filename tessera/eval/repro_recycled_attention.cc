@@ -21,7 +21,7 @@
 namespace tessera {
 namespace {
 
-constexpr int64_t kPrompt = 2048, kDecoded = 128, kTexts = 6;
+constexpr int64_t kPrompt = 2048, kDecoded = 128, kTexts = 4;
 
 struct Policy {
   const char* name;

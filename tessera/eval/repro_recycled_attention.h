@@ -6,7 +6,7 @@
 
 namespace tessera {
 
-// 128 tokens decoded behind 2,048 of a text, with a budget of 256 keys; items: texts, 6 where it
+// 128 tokens decoded behind 2,048 of a text, with a budget of 256 keys; items: texts, 4 where it
 // does not say. Throws Error for texts that are too short.
 ReproResult repro_recycled_attention(const ReproRequest& request);
 

@@ -119,6 +119,11 @@ TEST(BatchEngine, APromptMayBeAnnouncedInPart) {
     return generate(model, toy::letters(96), prompt, options).past->counters();
   };
   const ModelDescription& d = model.network().description();
+  // Under full attention, too, which has no reason to cut a pass there.
+  LanguageModel full = tiny();
+  options.announced = 70;
+  EXPECT_EQ(generate(full, toy::letters(96), prompt, options).past->counters().decoded_steps,
+            d.layers * d.kv_heads * 35);
   for (const int64_t announced : {int64_t{70}, int64_t{100}, int64_t{-1}}) {
     const int64_t text = announced < 0 ? 100 : announced;
     EXPECT_EQ(counters(announced).decoded_steps, d.layers * d.kv_heads * (105 - text));
