@@ -131,13 +131,14 @@ struct NoisePair {
   std::string table() const {
     return fmt::format(
         "\nby noise at {} places of {} lines\n{:<34}{:>16.2f}{:>16.2f}\n{:<34}{:>14.1f} %{:>14.1f} "
-        "%\n",
+        "%\n{:<34}{:>14.1f} %{:>14.1f} %\n",
         a.character_edits, lines, "token edits a character edit", a.rate(), b.rate(), "more tokens",
-        100 * a.growth(), 100 * b.growth());
+        100 * a.growth(), 100 * b.growth(), "cuts that stay", 100 * a.kept(), 100 * b.kept());
   }
   Json json() const {
     const auto side = [](const NoiseStability& s) {
-      return Json({{"token_edits_per_edit", s.rate()}, {"growth", s.growth()}});
+      return Json(
+          {{"token_edits_per_edit", s.rate()}, {"growth", s.growth()}, {"cuts_kept", s.kept()}});
     };
     return {{"lines", lines}, {"edits", a.character_edits}, {"a", side(a)}, {"b", side(b)}};
   }

@@ -77,6 +77,17 @@ std::shared_ptr<const Tokenizer> greedy_over(const std::set<std::string>& string
                               "longest matches");
 }
 
+// As few tokens as can be of these strings.
+std::shared_ptr<const Tokenizer> fewest_over(const std::set<std::string>& strings) {
+  // Ordinals of equally many tokens: shorter strings are better known.
+  std::vector<std::string> tokens(strings.begin(), strings.end());
+  std::stable_sort(tokens.begin(), tokens.end(),
+                   [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  TextSample sample;
+  return parse_tokenizer_json(fewest_text(tokens, greedy_request({}, "[UNK]"), "[UNK]", sample),
+                              "fewest tokens");
+}
+
 std::set<std::string> strings_of(const Tokenizer& tokenizer, std::string_view letters) {
   std::set<std::string> out;
   for (TokenId id = 0; id < tokenizer.vocabulary().size(); ++id) {
@@ -116,6 +127,7 @@ SourceResult measure_source(const std::string& chart, const MarkovSource& source
     take("byte pairs", d, *pairs);
     if (!all) continue;
     take("byte pairs, longest match", d, *greedy_over(strings_of(*pairs, "ab")));
+    take("byte pairs, fewest tokens", d, *fewest_over(strings_of(*pairs, "ab")));
     take("byte pairs in sequence", d,
          *trained_for_repro(file, bench.request, "seq-bpe", size, "bytes"));
     take("LZW", d, *trained_for_repro(file, bench.request, "lzw", size + 1));

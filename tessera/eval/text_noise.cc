@@ -56,6 +56,7 @@ char neighbour(char c, Random& random) {
 
 NoisyText with_noise(std::string_view text, const NoiseRates& rates, Random& random) {
   NoisyText out;
+  out.places.assign(text.size() + 1, -1);
   bool in_word = false;
   for (size_t i = 0; i < text.size();) {
     const size_t length = unit_at(text, i).length;
@@ -65,6 +66,7 @@ NoisyText with_noise(std::string_view text, const NoiseRates& rates, Random& ran
       ++out.edits;
     }
     in_word = is_letter(c);
+    out.places[i] = static_cast<int64_t>(out.text.size());
     if (c == ' ' && random.uniform() < rates.space_lost) {
       ++out.edits;
       ++i;
@@ -96,6 +98,7 @@ NoisyText with_noise(std::string_view text, const NoiseRates& rates, Random& ran
     out.text += text.substr(i, length);
     i += length;
   }
+  out.places[text.size()] = static_cast<int64_t>(out.text.size());
   return out;
 }
 
@@ -117,8 +120,17 @@ int64_t edits_between(std::span<const TokenId> a, std::span<const TokenId> b) {
 void NoiseStability::add(const Tokenizer& tokenizer, std::string_view text) {
   constexpr EncodeOptions kContent{.add_template = false};
   const NoisyText noisy = with_noise(text, {}, random_);
-  const std::vector<TokenId> a = tokenizer.encode(text, kContent).ids;
-  const std::vector<TokenId> b = tokenizer.encode(noisy.text, kContent).ids;
+  const Encoding clean = tokenizer.encode(text, kContent);
+  const Encoding spoilt = tokenizer.encode(noisy.text, kContent);
+  const std::vector<TokenId>&a = clean.ids, &b = spoilt.ids;
+  std::vector<bool> cut(noisy.text.size() + 1);
+  for (const ByteSpan& span : spoilt.spans) cut[static_cast<size_t>(span.begin)] = true;
+  for (const ByteSpan& span : clean.spans) {
+    const int64_t place = noisy.places[static_cast<size_t>(span.begin)];
+    if (span.begin == 0 || place < 0) continue;
+    ++cuts;
+    kept_cuts += cut[static_cast<size_t>(place)];
+  }
   character_edits += noisy.edits;
   token_edits += edits_between(a, b);
   clean_tokens += static_cast<int64_t>(a.size());
@@ -129,6 +141,10 @@ double NoiseStability::rate() const {
   return character_edits == 0
              ? 0
              : static_cast<double>(token_edits) / static_cast<double>(character_edits);
+}
+
+double NoiseStability::kept() const {
+  return cuts == 0 ? 0 : static_cast<double>(kept_cuts) / static_cast<double>(cuts);
 }
 
 double NoiseStability::growth() const {

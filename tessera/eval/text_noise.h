@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tessera/base/random.h"
 #include "tessera/tokenizer/tokenizer.h"
@@ -24,6 +25,9 @@ struct NoiseRates {
 struct NoisyText {
   std::string text;
   int64_t edits = 0;  // changes made; one of several characters counts once
+  // By byte of the clean text, its end included: where that place is in `text`; -1: within what was
+  // changed.
+  std::vector<int64_t> places = {};
 };
 
 NoisyText with_noise(std::string_view text, const NoiseRates& rates, Random& random);
@@ -34,11 +38,14 @@ int64_t edits_between(std::span<const TokenId> a, std::span<const TokenId> b);
 // Sums over texts, each spoilt at the usual rates.
 struct NoiseStability {
   int64_t character_edits = 0, token_edits = 0, clean_tokens = 0, noisy_tokens = 0;
+  int64_t cuts = 0, kept_cuts = 0;  // between clean tokens; of these those that noise leaves
   // One more text; the n-th text of any instance is spoilt the same way.
   void add(const Tokenizer& tokenizer, std::string_view text);
   // Token edits a character edit, and the share of tokens that noise adds; 0 before any.
   double rate() const;
   double growth() const;
+  // The share of cuts between clean tokens, at places that noise leaves, that are cuts still.
+  double kept() const;
 
  private:
   Random random_{1};

@@ -90,7 +90,8 @@ void WordPairs::add_line(std::string_view line) {
 }
 
 std::vector<std::string> WordPairs::top(size_t count) const {
-  const auto documents = static_cast<double>((lines_ - 1) / kDocument + 1);
+  const int64_t whole = (lines_ - 1) / kDocument + 1;
+  const auto documents = static_cast<double>(whole);
   std::vector<std::pair<double, std::string_view>> all;
   all.reserve(found_.size());
   for (const auto& [pair, f] : found_) {
@@ -101,6 +102,7 @@ std::vector<std::string> WordPairs::top(size_t count) const {
   count = std::min(count, all.size());
   std::partial_sort(all.begin(), all.begin() + static_cast<int64_t>(count), all.end());
   std::vector<std::string> out;
+  out.reserve(count);
   for (size_t i = 0; i < count; ++i) out.emplace_back(all[i].second);
   return out;
 }

@@ -67,6 +67,21 @@ TEST_F(Compare, NoiseIsMeasuredForBothSides) {
   EXPECT_NE(spawn(words({"--noise"})).out.find("token edits a character edit"), std::string::npos);
 }
 
+TEST_F(Compare, TermsAreCountedForBothSides) {
+  const std::string terms = folder_.write("terms", "evler\n\nxy\n");
+  const auto json = last_object(spawn(words({"--terms", terms, "--json"})))["terms"];
+  ASSERT_EQ(json["list"].size(), 2U);
+  EXPECT_EQ(json["list"][0]["term"], "evler");
+  EXPECT_GT(json["list"][0]["a"]["bare"], json["list"][0]["b"]["bare"]);
+  EXPECT_EQ(json["list"][1]["a"]["bare"], 2);
+  EXPECT_EQ(json["list"][1]["b"]["behind_space"], 3);
+  EXPECT_NE(spawn(words({"--terms", "legal"})).out.find("mean of 10"), std::string::npos);
+  EXPECT_EQ(last_object(spawn(words({"--terms", "pairs", "--json"})))["terms"]["list"][0]["term"],
+            "evler kitap");
+  expect_refused(spawn({"tokenizer", "compare", a_, b_, "--terms", "pairs"}), 2, "Add --corpus");
+  expect_refused(spawn(words({"--terms", folder_.write("none", "\n")})), 1, "holds no term");
+}
+
 TEST_F(Compare, WhatCannotBeJudgedIsRefusedInOneLine) {
   expect_refused(spawn({"tokenizer", "compare", a_, b_, "--language", language_}), 2, "--corpus");
   expect_refused(spawn({"tokenizer", "compare", a_, b_, "--noise"}), 2, "--corpus");

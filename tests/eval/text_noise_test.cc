@@ -54,6 +54,28 @@ TEST(TextNoise, TheSameSeedSpoilsTheSameWay) {
   EXPECT_EQ(with_noise(text, {}, a).text, with_noise(text, {}, b).text);
 }
 
+TEST(TextNoise, PlacesOfTheCleanTextAreKnown) {
+  std::string text;
+  for (int i = 0; i < 400; ++i) text += "a corner of the h\xC3\xA9rb ";
+  Random random(2);
+  const NoisyText same = with_noise(text, {0, 0, 0, 0, 0}, random),
+                  noisy = with_noise(text, {}, random);
+  ASSERT_EQ(noisy.places.size(), text.size() + 1);
+  int64_t before = 0, unchanged = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    const bool inside = i < text.size() && (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
+    EXPECT_EQ(same.places[i], inside ? -1 : static_cast<int64_t>(i));
+    const int64_t place = noisy.places[i];
+    if (place < 0) continue;
+    EXPECT_GE(place, before);
+    before = place;
+    unchanged += i < text.size() && noisy.text[static_cast<size_t>(place)] == text[i];
+  }
+  EXPECT_EQ(noisy.places.back(), static_cast<int64_t>(noisy.text.size()));
+  // All but what was put in the place of another character, and the second bytes.
+  EXPECT_GE(unchanged, static_cast<int64_t>(text.size()) - 400 - 2 * noisy.edits);
+}
+
 TEST(TokenEdits, AreLevenshteins) {
   using Ids = std::vector<TokenId>;
   EXPECT_EQ(edits_between(Ids{}, Ids{1, 2}), 2);
@@ -80,6 +102,10 @@ TEST(NoiseStability, CountsEditsOfBothKinds) {
   EXPECT_GE(a.rate(), 1);
   EXPECT_LE(a.rate(), 2);
   EXPECT_GT(b.rate(), a.rate());
+  // Single bytes are cut everywhere, whatever noise does; pairs at most places.
+  EXPECT_EQ(a.kept(), 1);
+  EXPECT_GT(b.kept(), 0.9);
+  EXPECT_LE(b.kept(), 1);
 }
 
 }  // namespace

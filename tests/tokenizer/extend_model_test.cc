@@ -185,6 +185,30 @@ TEST(ExtendModel, ContinuedTrainingMakesPiecesThatTextsGive) {
   }
 }
 
+// Where floats lie far apart new scores still say which merge comes first.
+TEST(ExtendModel, NewScoresDescendBelowAnyOldOne) {
+  const Both both("sp-bpe", "sp-bpe");
+  ProtoFields piece, field;
+  piece.text(1, "qq");
+  piece.real(2, -1e9F);
+  field.text(1, piece.bytes());
+  const std::string base = both.folder.write("low.model", both.base + field.bytes());
+  TrainingTexts texts({both.folder.write("new", kNew)}, {});
+  TrainingRequest request;
+  request.vocab_size = 230;
+  for (const ExtendedTokenizer& made :
+       {extend_model_by_texts(base, texts, request),
+        extend_model_by_model(base, both.added_path, 220, AddedScores::behind, 0.5)}) {
+    const auto pieces = pieces_of(made.file);
+    float before = -1e9F;
+    for (auto id = static_cast<size_t>(made.before); id < pieces.size(); ++id) {
+      EXPECT_LT(pieces[id].score, before);
+      before = pieces[id].score;
+    }
+    EXPECT_GT(made.after, made.before + 20);
+  }
+}
+
 TEST(ExtendModel, ContinuedTrainingKeepsToWhatTheFileAskedFor) {
   const std::string numbers = prose("0123", 5);
   test::TemporaryFolder folder;

@@ -86,6 +86,33 @@ TEST(ForcedTrainer, SizesAreThePowerOfTwoThatIsAskedForOrTheNextOne) {
   }
 }
 
+TEST(ForcedTrainer, SizesOfAnyForcedTokensAreAPowerOfTwo) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", prose().substr(0, 4000));
+  Random random(3);
+  const std::vector<std::string> groups = {"json", "xml", "markdown", "whitespace"};
+  const std::vector<std::string> specials = {"<a>", "<b>"};
+  for (int round = 0; round < 20; ++round) {
+    std::string named = "json";
+    for (const std::string& group : groups) {
+      if (group != "json" && random.below(2) == 0) named += "+" + group;
+    }
+    const auto forced = static_cast<int64_t>(forced_groups(named).size());
+    const int64_t least = 256 + 2 + forced;
+    const int64_t size = least + static_cast<int64_t>(random.below(400));
+    const std::string match = round % 2 == 0 ? "auto" : "added";
+    const auto made =
+        train("forced:pad=on,match=" + match + ",groups=" + named, file, size, specials);
+    EXPECT_GE(made.tokens, size);
+    EXPECT_EQ(made.tokens & (made.tokens - 1), 0);
+    EXPECT_LT(made.tokens, 2 * size);
+    const auto t = parse_tokenizer_json(made.json, "test");
+    EXPECT_EQ(t->vocabulary().size(), made.tokens);
+    EXPECT_EQ(t->vocabulary().find("<a>"), 0);
+    for (TokenId id = 0; id < made.tokens; ++id) EXPECT_FALSE(t->vocabulary().piece(id).empty());
+  }
+}
+
 TEST(ForcedTrainer, AWideGapIsFilledWithNames) {
   test::TemporaryFolder folder;
   const auto made =

@@ -236,6 +236,37 @@ TEST(LibLearning, WhatIsJudgedDownAtTheEndIsForgottenAtOnce) {
   EXPECT_EQ(learning.size(), 6U);
 }
 
+TEST(LibLearning, WithoutForgettingItOnlyGrowsAndWithoutMovesItKeepsTheOrderOfAdmission) {
+  for (const bool moves : {false, true}) {
+    LibLearning learning({.alpha = 1,
+                          .delta = moves ? 0.2 : 0,
+                          .omega = moves ? 0 : 0.3,
+                          .life = moves ? 2 : 1000000,
+                          .max_length = 3});
+    for (const Text& u : std::vector<Text>{U"a", U"b", U"c"}) learning.add(u, true);
+    std::vector<Text> before = learning.lexicon();
+    Random random(9);
+    for (int document = 0; document < 20; ++document) {
+      Text text;
+      // Of pairs of letters alone nothing is judged down: a longer unit is one token, two are two.
+      for (int i = 0; i < 40; ++i) text += U"abc"[random.below(3)];
+      learning.read(text);
+      bool down = false;
+      for (const auto& [unit, up] : learning.judgements()) down = down || !up;
+      const size_t size = learning.size();
+      learning.end_document();
+      if (!moves) {
+        const auto now = learning.lexicon();
+        ASSERT_TRUE(std::equal(before.begin(), before.end(), now.begin()));
+        before = now;
+      } else if (!down) {
+        EXPECT_EQ(learning.size(), size);
+      }
+    }
+    EXPECT_GT(learning.size(), 6U);
+  }
+}
+
 std::string prose() {
   Random random(4);
   const std::vector<std::string> words = {

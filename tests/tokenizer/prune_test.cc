@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 #include "tessera/base/error.h"
 #include "tessera/base/guest.h"
@@ -227,6 +228,23 @@ TEST(Prune, RefusesTextsWithoutText) {
   const std::string base = folder.write("b", trained("bpe", folder.write("t", prose(50)), 300));
   EXPECT_THROW(pruned(base, folder.write("empty", "")), Error);
   EXPECT_THROW(pruned(folder / "none", folder / "t"), Error);
+}
+
+TEST(Prune, RefusesTextsThatCanBeReadOnlyOnceBeforeItReadsThem) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("t", "text\n"), pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const auto said = [](const std::vector<std::string>& sources) {
+    try {
+      expect_readable_twice(sources);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(said({file, folder.path()}), "");
+  EXPECT_NE(said({file, "-"}).find("standard input: can be read only once"), std::string::npos);
+  EXPECT_NE(said({pipe}).find("pipe: can be read only once"), std::string::npos);
 }
 
 }  // namespace

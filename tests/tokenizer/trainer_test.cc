@@ -197,6 +197,24 @@ TEST(Chunker, ChunksHaveTheLengthsThatAreAskedForAndCoverTheText) {
   }
 }
 
+TEST(Chunker, CutsInFrontOfSomeWhiteSpace) {
+  const std::string text = prose();
+  size_t all = 0;
+  for (size_t i = 1; i < text.size(); ++i) {
+    all += (text[i] == ' ' || text[i] == '\n') && text[i - 1] != ' ' && text[i - 1] != '\n';
+  }
+  for (const double chance : {0.3, 1.0}) {
+    std::vector<size_t> ends;
+    Chunker("1-1=1", 5, chance).cut(text, ends);
+    ASSERT_EQ(ends.back(), text.size());
+    ends.pop_back();
+    for (size_t end : ends) EXPECT_TRUE(text[end] == ' ' || text[end] == '\n');
+    const auto n = static_cast<double>(all);
+    EXPECT_NEAR(static_cast<double>(ends.size()), chance * n,
+                5 * std::sqrt(n * chance * (1 - chance)));
+  }
+}
+
 // Oracle: bpe on whole texts, where every chunk is one.
 TEST(SupertokensTrainer, WithoutCutsIsBpeWithoutWords) {
   test::TemporaryFolder folder;

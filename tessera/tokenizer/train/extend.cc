@@ -25,8 +25,7 @@ using Json = nlohmann::ordered_json;
 
 enum class Kind : uint8_t { byte_pairs, word_piece, unigram };
 
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
-constexpr double kCoverage = 0.9995;  // of the texts' characters by those that become tokens
+constexpr std::string_view kWordMark = "\xE2\x96\x81";  // how a Unigram vocabulary writes a space
 
 // A tokenizer.json that is both read as it stands and understood.
 class BaseFile {
@@ -199,7 +198,8 @@ void check_size(const BaseFile& base, int64_t size) {
 
 // The words' characters that are no token, as they stand at a word's beginning or behind it, the
 // most frequent first, without the rarest.
-std::vector<std::string> missing_characters(const BaseFile& base, const WordCounts& counts) {
+std::vector<std::string> missing_symbols(const BaseFile& base, const WordCounts& counts) {
+  constexpr double kCoverage = 0.9995;  // of the texts' characters by those that become tokens
   std::unordered_map<std::string, int64_t> found;
   const std::string prefix = base.prefix();
   int64_t all = 0;
@@ -232,7 +232,7 @@ std::vector<std::string> missing_characters(const BaseFile& base, const WordCoun
 // Adds them, and gives the tokenizer that knows them.
 std::shared_ptr<const Tokenizer> add_characters(BaseFile& file, const WordCounts& counts,
                                                 int64_t vocab_size) {
-  const std::vector<std::string> missing = missing_characters(file, counts);
+  const std::vector<std::string> missing = missing_symbols(file, counts);
   int64_t size = file.vocabulary().size();
   const auto least = size + static_cast<int64_t>(missing.size());
   if (least > vocab_size) {
@@ -276,9 +276,9 @@ class KeptPieces {
     std::string text = begins_word && kind_ == Kind::word_piece ? "" : "a";
     for (size_t i = 0; i < piece.size();) {
       const bool mark =
-          kind_ == Kind::unigram && std::string_view(piece).substr(i).starts_with(kSpaceMark);
+          kind_ == Kind::unigram && std::string_view(piece).substr(i).starts_with(kWordMark);
       text += mark ? ' ' : piece[i];
-      i += mark ? kSpaceMark.size() : 1;
+      i += mark ? kWordMark.size() : 1;
     }
     std::string last;
     cutter_.cut(TextBlock(text, {text.size()}),

@@ -1,6 +1,8 @@
 #include "tessera/tokenizer/train/extend_model.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
@@ -188,8 +190,14 @@ void expect_room(const ModelFile& base, int64_t size) {
 void put_behind(const ModelFile& base, double share, std::vector<NewPiece>& added) {
   if (added.empty()) return;
   if (base.kind() == SentencePieceKind::bpe) {
-    const float least = base.least_score();
-    for (size_t i = 0; i < added.size(); ++i) added[i].score = least - 1 - static_cast<float>(i);
+    // Some files have pieces at -1e9, where floats lie 64 apart: equal scores would not say which
+    // merge comes first.
+    float last = base.least_score();
+    for (NewPiece& p : added) {
+      const float next = std::nextafter(last, -std::numeric_limits<float>::infinity());
+      last = std::min(last - 1, next);
+      p.score = last;
+    }
     return;
   }
   std::vector<float> old_scores, new_scores;
@@ -271,9 +279,7 @@ std::vector<NewPiece> missing_characters(const ModelFile& base, const WordCounts
 
 // The base with the characters `pieces` and what is joined of the words' tokens, `names` by id. The
 // encoder joins any two neighbours whose text is a piece, and the learner one pair of pieces at a
-// time: of a piece that may be made in several ways it may learn a longer one that no text gives,
-// since the encoder has joined its parts otherwise. Such pieces are barred and learning is done
-// again.
+// time. Where that leads to a piece that no text gives it is barred and learning is done again.
 ExtendedTokenizer go_on(const ModelFile& file, const Tokenizer& base, const WordCounts& counts,
                         const std::vector<std::string>& names,
                         const std::vector<NewPiece>& characters, const TrainingRequest& request) {

@@ -22,7 +22,9 @@ class SpUnigramTrainer : public Trainer {
   bool makes_sentence_piece() const override { return true; }
 
   TrainedTokenizer train(TrainingTexts& texts, const TrainingRequest& request) const override {
-    SentencePieceTexts counted(texts, options_.text, request, true);
+    TrainingRequest counting = request;
+    counting.memory = memory_beside_seeds(request.memory);
+    SentencePieceTexts counted(texts, options_.text, counting, true);
     SpelledWords words;
     counted.each_word([&](std::span<const char32_t> codes, int64_t count, char32_t followed) {
       words.add(codes, count, followed);

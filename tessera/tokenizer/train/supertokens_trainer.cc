@@ -35,7 +35,8 @@ bool take(std::string_view& text, char c) {
 class SupertokensTrainer : public Trainer {
  public:
   explicit SupertokensTrainer(const SupertokensTrainerOptions& options)
-      : options_(options), chunker_(options.chunks, static_cast<uint64_t>(options.seed)) {}
+      : options_(options),
+        chunker_(options.chunks, static_cast<uint64_t>(options.seed), options.spaces) {}
 
   TrainedTokenizer train(TrainingTexts& texts, const TrainingRequest& asked) const override {
     if (!asked.pre_tokenizer.empty() || !asked.pattern.empty() || !asked.normaliser.empty()) {
@@ -74,7 +75,8 @@ class SupertokensTrainer : public Trainer {
 
 }  // namespace
 
-Chunker::Chunker(std::string_view ranges, uint64_t seed) : seed_(seed) {
+Chunker::Chunker(std::string_view ranges, uint64_t seed, double spaces)
+    : seed_(seed), spaces_(spaces) {
   std::string_view left = ranges;
   double sum = 0;
   while (take(left, ' ')) {
@@ -104,6 +106,16 @@ Chunker::Chunker(std::string_view ranges, uint64_t seed) : seed_(seed) {
 
 void Chunker::cut(std::string_view text, std::vector<size_t>& ends) const {
   Random random(seed_, hash_of(text));
+  if (spaces_ > 0) {
+    constexpr std::string_view kWhite = " \t\r\n\v\f";
+    for (size_t at = 1; at < text.size(); ++at) {
+      const bool begins = kWhite.find(text[at]) != std::string_view::npos &&
+                          kWhite.find(text[at - 1]) == std::string_view::npos;
+      if (begins && random.uniform() < spaces_) ends.push_back(at);
+    }
+    if (!text.empty()) ends.push_back(text.size());
+    return;
+  }
   int64_t left = 0;
   for (size_t at = 0; at < text.size(); at += unit_at(text, at).length) ++left;
   for (size_t at = 0; left > 0;) {

@@ -11,6 +11,9 @@
 
 namespace tessera {
 
+// What counting may take of `memory` bytes: seeds and their places take more than the words alone.
+constexpr int64_t memory_beside_seeds(int64_t memory) { return memory - memory / 8; }
+
 struct PieceSearch {
   size_t longest = 16, most = 1000000;  // characters of a seed; seeds
   SeedRules seeds = {};

@@ -40,7 +40,9 @@ class UnigramTrainer : public Trainer {
       throw Error("--pre-tokenizer", "reads words by bytes, and this model knows characters",
                   "Name metaspace, whitespace or bert.");
     }
-    const WordCounts counts = count_words(texts, parts, request);
+    TrainingRequest counting = request;
+    counting.memory = memory_beside_seeds(request.memory);
+    const WordCounts counts = count_words(texts, parts, counting);
     TrainedTokenizer out;
     out.notes = notes_of(counts, texts);
     out.bytes = texts.bytes_read();
