@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -23,7 +26,8 @@ using Json = nlohmann::ordered_json;
 
 struct CompareOptions {
   CommonOptions common;
-  std::string a, b, corpus, html, field = "text";
+  std::string a, b, html, field = "text";
+  std::vector<std::string> corpora;
   std::string language, roots, gold, terms;
   bool loose = false, noise = false;
   int64_t costliest = 10;
@@ -89,7 +93,7 @@ void print_table(const TokenizerComparison& c, const CompareOptions& o) {
       fmt::format("{:.4f}", share(c.b.tokens, c.bytes)));
   row("characters a token", fmt::format("{:.2f}", share(c.characters, c.a.tokens)),
       fmt::format("{:.2f}", share(c.characters, c.b.tokens)));
-  if (!o.corpus.empty()) {
+  if (!o.corpora.empty()) {
     row("tokens a word", fmt::format("{:.2f}", share(c.a.tokens, c.words)),
         fmt::format("{:.2f}", share(c.b.tokens, c.words)));
     row("words that are one token", percent(share(c.a.whole_words, c.words)),
@@ -102,7 +106,7 @@ void print_table(const TokenizerComparison& c, const CompareOptions& o) {
                   c.same_vocabulary ? "equal" : "differ", c.texts, c.bytes,
                   c.same_ids ? "equal" : "differ"));
   if (!c.same_ids) put(fmt::format("first text with other ids: {}\n", shown(c.first_difference)));
-  if (o.corpus.empty()) return;
+  if (o.corpora.empty()) return;
   for (const auto& [name, side] : {std::pair{"A", &c.a}, std::pair{"B", &c.b}}) {
     put(fmt::format("\ncostliest words of {}\n", name));
     for (const CostlyWord& w : side->costliest) {
@@ -210,11 +214,68 @@ std::vector<std::string> terms_of(const std::string& named) {
   return out;
 }
 
-// The first lines of the corpus that are long enough to show something.
+// What the tokenizers make of each of several corpora: the same comparison, corpus by corpus.
+class CorpusTable {
+ public:
+  CorpusTable(std::shared_ptr<const Tokenizer> a, std::shared_ptr<const Tokenizer> b)
+      : a_(std::move(a)), b_(std::move(b)) {}
+
+  void begin(const std::string& path) {
+    end();
+    name_ = std::filesystem::path(path).stem().string();
+    comparer_.emplace(a_, b_);
+  }
+  void add(std::string_view text) { comparer_->add(text); }
+  void end() {
+    if (comparer_) rows_.emplace_back(name_, comparer_->finish(0));
+    comparer_.reset();
+  }
+  std::string table() const {
+    std::string out = fmt::format("\n{:<20}{:>12}{:>12}{:>10}{:>20}{:>15}{:>18}\n",
+                                  "of each: A, then B", "tokens", "tokens", "B to A",
+                                  "characters a token", "tokens a word", "words one token");
+    for (const auto& [name, c] : rows_) {
+      const auto both = [](double of_a, double of_b) {
+        return fmt::format("{:.2f} {:.2f}", of_a, of_b);
+      };
+      out += fmt::format("{:<20}{:>12}{:>12}{:>+8.1f} %{:>20}{:>15}{:>18}\n", shown(name),
+                         c.a.tokens, c.b.tokens, 100 * (share(c.b.tokens, c.a.tokens) - 1),
+                         both(share(c.characters, c.a.tokens), share(c.characters, c.b.tokens)),
+                         both(share(c.a.tokens, c.words), share(c.b.tokens, c.words)),
+                         fmt::format("{:.1f} % {:.1f} %", 100 * share(c.a.whole_words, c.words),
+                                     100 * share(c.b.whole_words, c.words)));
+    }
+    return out;
+  }
+  Json json() const {
+    Json out = Json::array();
+    for (const auto& [name, c] : rows_) {
+      out.push_back({{"name", shown(name)},
+                     {"texts", c.texts},
+                     {"bytes", c.bytes},
+                     {"characters", c.characters},
+                     {"words", c.words},
+                     {"a", json_of(c.a, "a", c)},
+                     {"b", json_of(c.b, "b", c)}});
+    }
+    return out;
+  }
+
+ private:
+  std::shared_ptr<const Tokenizer> a_, b_;
+  std::string name_;
+  std::optional<TokenizerComparer> comparer_;
+  std::vector<std::pair<std::string, TokenizerComparison>> rows_;
+};
+
+// The first lines of each corpus that are long enough to show something.
 class Paragraphs {
  public:
+  // corpora: among which the lines are shared out
+  explicit Paragraphs(size_t corpora) : each_(std::max<size_t>(kMost / corpora, 1)) {}
+  void begin() { limit_ = kept_.size() + each_; }
   void add(std::string_view text) {
-    while (!text.empty() && kept_.size() < kMost) {
+    while (!text.empty() && kept_.size() < limit_) {
       const size_t end = std::min(text.find('\n'), text.size());
       if (end >= kLeast) {
         std::string_view line = text.substr(0, std::min(end, kLongest));
@@ -228,18 +289,19 @@ class Paragraphs {
 
  private:
   static constexpr size_t kMost = 12, kLeast = 60, kLongest = 2000;
+  size_t each_, limit_ = 0;
   std::vector<std::string> kept_;
 };
 
 int compare(const CompareOptions& options) {
-  if (!options.html.empty() && options.corpus.empty()) {
+  if (!options.html.empty() && options.corpora.empty()) {
     throw WrongCommand("--html", "shows texts, and none are named", "Add --corpus.");
   }
   if (options.language.empty() && !(options.roots.empty() && options.gold.empty())) {
     throw WrongCommand(options.roots.empty() ? "--gold" : "--roots", "belongs to a language",
                        "Add --language, as in --language tr.");
   }
-  if (!options.language.empty() && options.corpus.empty()) {
+  if (!options.language.empty() && options.corpora.empty()) {
     throw WrongCommand("--language", "judges the tokens of texts, and none are named",
                        "Add --corpus.");
   }
@@ -248,12 +310,12 @@ int compare(const CompareOptions& options) {
   if (!options.language.empty()) {
     linguistic.emplace(a, b, options.language, options.roots, options.gold, !options.loose);
   }
-  if (options.noise && options.corpus.empty()) {
+  if (options.noise && options.corpora.empty()) {
     throw WrongCommand("--noise", "spoils texts, and none are named", "Add --corpus.");
   }
   constexpr size_t kPairs = 200;
   const bool own_terms = options.terms == "pairs";
-  if (own_terms && options.corpus.empty()) {
+  if (own_terms && options.corpora.empty()) {
     throw WrongCommand("--terms pairs", "takes terms from texts, and none are named",
                        "Add --corpus.");
   }
@@ -262,19 +324,27 @@ int compare(const CompareOptions& options) {
   WordPairs pairs;
   NoisePair noise;
   TokenizerComparer comparer(a, b);
-  if (options.corpus.empty()) {
+  const bool several = options.corpora.size() > 1;
+  CorpusTable each(a, b);
+  if (options.corpora.empty()) {
     for (const auto& side : {a, b}) {
       for (const std::string& text : probe_texts(side->vocabulary(), {})) comparer.add(text);
     }
   } else {
-    Paragraphs paragraphs;
-    read_corpus(options.corpus, options.field, [&](std::string_view text) {
-      comparer.add(text);
-      if (linguistic) linguistic->add(text);
-      if (options.noise) noise.add(*a, *b, text);
-      if (own_terms) pairs.add(text);
-      if (!options.html.empty()) paragraphs.add(text);
-    });
+    Paragraphs paragraphs(options.corpora.size());
+    for (const std::string& corpus : options.corpora) {
+      if (several) each.begin(corpus);
+      paragraphs.begin();
+      read_corpus(corpus, options.field, [&](std::string_view text) {
+        comparer.add(text);
+        if (several) each.add(text);
+        if (linguistic) linguistic->add(text);
+        if (options.noise) noise.add(*a, *b, text);
+        if (own_terms) pairs.add(text);
+        if (!options.html.empty()) paragraphs.add(text);
+      });
+    }
+    each.end();
     if (!options.html.empty()) {
       const NamedTokenizer both[] = {{options.a, a}, {options.b, b}};
       write_file(options.html, cut_page(both, paragraphs.kept()));
@@ -285,6 +355,7 @@ int compare(const CompareOptions& options) {
   const TokenizerComparison found = comparer.finish(static_cast<size_t>(options.costliest));
   if (!options.common.json) {
     print_table(found, options);
+    if (several) put(each.table());
     if (linguistic) put(linguistic->table());
     if (options.noise) put(noise.table());
     if (!terms.empty()) put(costs.table());
@@ -302,6 +373,7 @@ int compare(const CompareOptions& options) {
       {"words", found.words},
       {"a", json_of(found.a, options.a, found)},
       {"b", json_of(found.b, options.b, found)}};
+  if (several) json["corpora"] = each.json();
   if (linguistic) json["linguistic"] = linguistic->json();
   if (options.noise) json["noise"] = noise.json();
   if (!terms.empty()) json["terms"] = costs.json();
@@ -320,9 +392,11 @@ Verb verb_tokenizer_compare() {
         add_json(app, options->common);
         app.add_option("a", options->a, "a tokenizer file, or a model")->type_name("A")->required();
         app.add_option("b", options->b, "another one")->type_name("B")->required();
-        app.add_option("--corpus", options->corpus,
-                       "texts to measure on: a file, a folder, or - [random probes]")
-            ->type_name("F|DIR|-");
+        app.add_option("--corpus", options->corpora,
+                       "texts to measure on: a file, a folder, or -; given several times, each is "
+                       "also measured alone [random probes]")
+            ->type_name("F|DIR|-")
+            ->allow_extra_args(false);
         app.add_option("--html", options->html,
                        "a page to write that shows how both cut the first paragraphs, in colours")
             ->type_name("FILE");

@@ -56,6 +56,26 @@ TEST_F(Compare, ALanguageIsJudgedForBothSides) {
   EXPECT_NE(table.out.find("no dictionary"), std::string::npos);
 }
 
+// Oracle: each corpus in a call of its own.
+TEST_F(Compare, SeveralCorporaAreMeasuredTogetherAndEachAlone) {
+  const std::string other = folder_.write("other.txt", "kitap, ev ve sokak\n");
+  const auto both = last_object(spawn(words({"--corpus", other, "--json"})));
+  const auto alone =
+      last_object(spawn({"tokenizer", "compare", a_, b_, "--corpus", other, "--json"}));
+  ASSERT_EQ(both["corpora"].size(), 2U);
+  EXPECT_EQ(both["corpora"][0]["name"], "t");
+  EXPECT_EQ(both["corpora"][1]["name"], "other");
+  for (const char* side : {"a", "b"}) {
+    for (const char* what : {"tokens", "fertility", "characters_per_token", "whole_words"}) {
+      EXPECT_EQ(both["corpora"][1][side][what], alone[side][what]) << side << what;
+    }
+    EXPECT_EQ(both["corpora"][0][side]["tokens"].get<int>() + alone[side]["tokens"].get<int>(),
+              both[side]["tokens"]);
+  }
+  EXPECT_FALSE(alone.contains("corpora"));
+  EXPECT_NE(spawn(words({"--corpus", other})).out.find("\nother "), std::string::npos);
+}
+
 TEST_F(Compare, NoiseIsMeasuredForBothSides) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += "ev evler kitap kitaplar\n";
