@@ -238,8 +238,10 @@ class CorpusTable {
       const auto both = [](double of_a, double of_b) {
         return fmt::format("{:.2f} {:.2f}", of_a, of_b);
       };
-      out += fmt::format("{:<20}{:>12}{:>12}{:>+8.1f} %{:>20}{:>15}{:>18}\n", shown(name),
-                         c.a.tokens, c.b.tokens, 100 * (share(c.b.tokens, c.a.tokens) - 1),
+      const double more = 100 * (share(c.b.tokens, c.a.tokens) - 1);
+      const std::string growth = c.a.tokens == 0 ? "-" : fmt::format("{:+.1f} %", more);
+      out += fmt::format("{:<20}{:>12}{:>12}{:>10}{:>20}{:>15}{:>18}\n", shown(name), c.a.tokens,
+                         c.b.tokens, growth,
                          both(share(c.characters, c.a.tokens), share(c.characters, c.b.tokens)),
                          both(share(c.a.tokens, c.words), share(c.b.tokens, c.words)),
                          fmt::format("{:.1f} % {:.1f} %", 100 * share(c.a.whole_words, c.words),
