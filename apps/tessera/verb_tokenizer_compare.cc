@@ -225,7 +225,9 @@ class CorpusTable {
     name_ = std::filesystem::path(path).stem().string();
     comparer_.emplace(a_, b_);
   }
-  void add(std::string_view text) { comparer_->add(text); }
+  void add(std::string_view text) {
+    if (comparer_) comparer_->add(text);
+  }
   void end() {
     if (comparer_) rows_.emplace_back(name_, comparer_->finish(0));
     comparer_.reset();

@@ -155,6 +155,7 @@ ChatPrompt raw_prompt(const Tokenizer& tokenizer, const std::string& text, bool 
 
 std::vector<TokenId> answer_ends(const ModelFiles& files, const Tokenizer& tokenizer) {
   std::vector<TokenId> out;
+  out.reserve(files.generation.stop_ids.size() + 1);
   for (const int64_t id : files.generation.stop_ids) out.push_back(static_cast<TokenId>(id));
   if (const auto eos = tokenizer.eos()) out.push_back(*eos);
   return out;
