@@ -11,22 +11,6 @@
 namespace tessera {
 namespace {
 
-// Scores of kRows queries against 16 keys of a block.   out rows kChunkKeys apart
-template <CacheType kType, int kRows>
-inline void score_group(const AttendRow* rows, const void* keys, int64_t group, int64_t width,
-                        float* out) {
-  F sum[kRows];
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) sum[r] = splat(0.f);
-  for (int64_t d = 0; d < width; ++d) {
-    const F k = load_cached<kType>(keys, d * kBlockKeys + 16 * group);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) sum[r] = fma(splat(rows[r].query[d]), k, sum[r]);
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) store(out + r * kChunkKeys, sum[r]);
-}
-
 // Adds the chosen values of a chunk, weighted, to kCount registers of dimensions of kRows results.
 template <CacheType kType, int kRows, int kCount>
 inline void weigh_chosen(const ChosenChunk& c, const AttendRow* rows, const float* weights,
@@ -102,8 +86,9 @@ void attend_chosen_as(const ChosenChunk& c) {
   const auto rows = static_cast<int64_t>(c.rows.size());
   cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
     for_groups(c, [&](int64_t b, int64_t g, uint32_t) {
-      score_group<kType, kRows>(&c.rows[static_cast<size_t>(r)], c.keys[b], g, c.width,
-                                c.scores + r * kChunkKeys + b * kBlockKeys + 16 * g);
+      score_some<kType, kRows, 16 / kRegisterLanes>(&c.rows[static_cast<size_t>(r)], c.keys[b],
+                                                    c.width, 16 * g,
+                                                    c.scores + r * kChunkKeys + b * kBlockKeys);
     });
   });
   for (int64_t r = 0; r < rows; ++r) {

@@ -182,14 +182,7 @@ void layer_norm(const float* x, const float* weight, const float* bias, float ep
   }
 }
 
-template <CacheType kType>
-inline F load_cached(const void* base, int64_t at) {
-  if constexpr (kType == CacheType::f32) return load(static_cast<const float*>(base) + at);
-  if constexpr (kType == CacheType::f16) return load_f16(static_cast<const uint16_t*>(base) + at);
-  if constexpr (kType == CacheType::bf16) return load_bf16(static_cast<const uint16_t*>(base) + at);
-  if constexpr (kType == CacheType::q8) return load_i8(static_cast<const int8_t*>(base) + at);
-}
-// A register of it: kRegisterLanes numbers.
+// kRegisterLanes numbers of a cache block.
 template <CacheType kType>
 inline Register load_some(const void* base, int64_t at) {
   if constexpr (kType == CacheType::f32) return load_register(static_cast<const float*>(base) + at);

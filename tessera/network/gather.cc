@@ -15,6 +15,26 @@ void mark(ChosenChunk& call, int64_t begin, int64_t end) {
   }
 }
 
+// Rows whose results go to the thread's chunk.   specs [rows]
+void aim(std::span<const Gather> rows, AttendScratch::PerThread& mine, int64_t width,
+         AttendRow* specs) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    specs[i].query = rows[i].query;
+    specs[i].maximum = &mine.chunk_maximum[i];
+    specs[i].total = &mine.chunk_total[i];
+    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
+  }
+}
+
+// Merges the thread's chunk into what the rows have gathered.
+void take(std::span<const Gather> rows, const AttendScratch::PerThread& mine, int64_t width) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
+                    mine.chunk_total[i], mine.chunk.data() + static_cast<int64_t>(i) * width,
+                    width);
+  }
+}
+
 // Attention over the keys that are marked, merged into what the rows have gathered.
 void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, int64_t kv_head,
            int64_t chunk, std::span<const Gather> rows, AttendScratch::PerThread& mine) {
@@ -26,10 +46,7 @@ void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, in
     call.values[b] = block->values;
   }
   kernels().attend_chosen(call);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
-                    mine.chunk_total[i], call.rows[i].weighted, call.width);
-  }
+  take(rows, mine, call.width);
   std::fill_n(call.chosen, kChunkBlocks, 0);
 }
 
@@ -80,11 +97,7 @@ void gather(const AttendShape& shape, const KvStore& store, int64_t kv_head,
   for (int64_t c = begin / kChunkKeys; c < chunks_of(end); ++c) {
     attend_chunk(shape, store, kv_head, c, rows, mine, mine.chunk_maximum.data(),
                  mine.chunk_total.data(), mine.chunk.data(), width);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
-                      mine.chunk_total[i], mine.chunk.data() + static_cast<int64_t>(i) * width,
-                      width);
-    }
+    take(rows, mine, width);
   }
 }
 
@@ -93,12 +106,7 @@ void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_he
                    AttendScratch::PerThread& mine) {
   const int64_t width = store.shape().padded();
   AttendRow specs[kAttendRows];
-  for (size_t i = 0; i < rows.size(); ++i) {
-    specs[i].query = rows[i].query;
-    specs[i].maximum = &mine.chunk_maximum[i];
-    specs[i].total = &mine.chunk_total[i];
-    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
-  }
+  aim(rows, mine, width, specs);
   ChosenChunk call;
   call.rows = {specs, rows.size()};
   call.type = store.shape().type;
@@ -124,19 +132,11 @@ void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_h
                    AttendScratch::PerThread& mine) {
   const int64_t width = view.width();
   AttendRow specs[kAttendRows];
-  for (size_t i = 0; i < rows.size(); ++i) {
-    specs[i].query = rows[i].query;
-    specs[i].maximum = &mine.chunk_maximum[i];
-    specs[i].total = &mine.chunk_total[i];
-    specs[i].weighted = mine.chunk.data() + static_cast<int64_t>(i) * width;
-  }
+  aim(rows, mine, width, specs);
   const auto flush_turned = [&] {
     if (mine.turned.size() == 0) return;
     mine.turned.attend({specs, rows.size()}, shape.softcap, mine.scores.data());
-    for (size_t i = 0; i < rows.size(); ++i) {
-      kernels().merge(rows[i].maximum, rows[i].total, rows[i].weighted, mine.chunk_maximum[i],
-                      mine.chunk_total[i], specs[i].weighted, width);
-    }
+    take(rows, mine, width);
   };
   mine.turned.prepare(width);
   for (const Run& run : runs) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "tessera/text/corpus.h"
+
 namespace tessera {
 namespace {
 
@@ -52,11 +54,7 @@ TermCost term_cost(const Tokenizer& tokenizer, std::string_view term) {
 }
 
 void WordPairs::add(std::string_view text) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    add_line(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  each_line(text, [&](std::string_view line) { add_line(line); });
 }
 
 void WordPairs::add_line(std::string_view line) {
