@@ -34,8 +34,10 @@ at::Device device_of(const std::string& name) {
     return Error("--device " + name, fault, "Take --device cpu, or none for the engine.");
   };
   try {
+    if (name != "cpu" && name != "cuda" && !name.starts_with("cuda:")) {
+      throw refused("is neither cpu nor cuda");
+    }
     const at::Device device(name);
-    if (!device.is_cpu() && !device.is_cuda()) throw refused("is neither cpu nor cuda");
     if (device.is_cuda()) {
       if (!at::globalContext().hasCUDA()) {
         throw refused(
