@@ -31,8 +31,10 @@ class Quest final : public ContextPolicy {
     need_plain_rotary(g, "quest");
     kv_heads_ = g.kv_heads;
     const int64_t width = (g.head_width + 15) / 16 * 16;
+    // Bounds are numbers of the cache, and are held as it holds them.
+    const CacheType type = g.number_bytes == 2 ? CacheType::f16 : CacheType::f32;
     pages_.assign(static_cast<size_t>(g.layers * g.kv_heads),
-                  {KeyBlocks(width, CacheType::f32), KeyBlocks(width, CacheType::f32), {}, {}, 0});
+                  {KeyBlocks(width, type), KeyBlocks(width, type), {}, {}, 0});
   }
 
   bool chooses() const override { return true; }
@@ -43,6 +45,8 @@ class Quest final : public ContextPolicy {
   void observe(const LayerView& view, int64_t kv_head) override {
     if (view.layer() < options_.dense_layers) return;
     Pages& p = pages_[static_cast<size_t>(view.layer() * kv_heads_ + kv_head)];
+    const CacheType type = view.store().shape().type;
+    if (p.filled == 0) p.least = p.greatest = KeyBlocks(view.width(), type);
     thread_local std::vector<float> key;
     key.resize(static_cast<size_t>(view.head_width()));
     for (; p.filled < view.entries(); ++p.filled) {

@@ -2,22 +2,27 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "tessera/base/error.h"
 #include "tessera/context/primitives.h"
+#include "tessera/network/copied_keys.h"
 
 namespace tessera {
 namespace {
 
 // What one layer and KV head remembers of the last full step.
 struct Recent {
-  std::vector<int32_t> list;   // entries that partial steps read, ascending
-  std::vector<int32_t> order;  // of these, least attended first: they make room for new entries
-  size_t next = 0;             // into order
-  std::vector<float> query;    // mean over all heads of the layer, at the last full step
-  int64_t steps = 0;           // decoded since the prompt
-  bool everything = true;      // whether the current step attends to everything
+  std::vector<int32_t> list;  // entries that partial steps read, ascending
+  CopiedKeys copies;          // of the list's entries
+  std::vector<int32_t> held;  // what each place of the copies holds
+  std::vector<int32_t>
+      order;                 // places of copies, least attended first: they make room for new ones
+  size_t next = 0;           // into order
+  std::vector<float> query;  // mean over all heads of the layer, at the last full step
+  int64_t steps = 0;         // decoded since the prompt
+  bool everything = true;    // whether the current step attends to everything
   int64_t made = 0, reused = 0;
 };
 
@@ -33,6 +38,7 @@ class Recycled final : public ContextPolicy {
     need_plain_rotary(g, "recycled");
     kv_heads_ = g.kv_heads;
     width_ = (g.head_width + 15) / 16 * 16;
+    number_bytes_ = g.number_bytes;
     recent_.resize(static_cast<size_t>(g.layers * g.kv_heads));
   }
 
@@ -67,7 +73,7 @@ class Recycled final : public ContextPolicy {
     if (r.list.empty() || (full && options_.refresh)) {
       refresh(view, kv_head, last, r);
     } else {
-      admit(static_cast<int32_t>(view.entries() - 1), r);
+      admit(view, kv_head, static_cast<int32_t>(view.entries() - 1), r);
     }
     r.everything = full && options_.full;
     if (!full) ++r.reused;
@@ -81,6 +87,10 @@ class Recycled final : public ContextPolicy {
     }
     for (const int32_t entry : r.list) add_run(runs, entry, entry + 1, step.position);
   }
+  const CopiedKeys* copies(const StepView& step) const override {
+    const Recent& r = recent_[static_cast<size_t>(step.layer * kv_heads_ + step.kv_head)];
+    return r.everything || r.list.empty() ? nullptr : &r.copies;
+  }
   void evict(int64_t, std::vector<Run>&) const override {}
 
   PolicyCounters counters() const override {
@@ -88,15 +98,18 @@ class Recycled final : public ContextPolicy {
     for (const Recent& r : recent_) {
       c.selections += r.made;
       c.reuses += r.reused;
-      c.bytes += static_cast<int64_t>((r.list.capacity() + r.order.capacity()) * sizeof(int32_t) +
-                                      r.query.capacity() * sizeof(float));
+      const size_t entries = r.list.capacity() + r.held.capacity() + r.order.capacity();
+      c.bytes += r.copies.bytes() + static_cast<int64_t>(entries * sizeof(int32_t) +
+                                                         r.query.capacity() * sizeof(float));
     }
     return c;
   }
 
   int64_t bytes_for(int64_t tokens) const override {
-    // The list, its order, and a query.
-    const int64_t each = 2 * grown_bytes(std::min(tokens, options_.budget + 1), sizeof(int32_t)) +
+    // The list, its places, their order, and a query.
+    const int64_t entries = std::min(tokens, options_.budget + 1);
+    const int64_t each = 3 * grown_bytes(entries, sizeof(int32_t)) +
+                         CopiedKeys::bytes_for(entries, width_ * number_bytes_ * kBlockKeys) +
                          width_ * static_cast<int64_t>(sizeof(float));
     return static_cast<int64_t>(recent_.size()) * each;
   }
@@ -136,29 +149,38 @@ class Recycled final : public ContextPolicy {
     joined.resize(static_cast<size_t>(entries));
     join_rows(join_of(options_.heads), weights, view.group(), joined);
     best_with_newest(joined, options_.pool, options_.budget, 1, r.list);
-    r.order.assign(r.list.begin(), r.list.end());
-    if (!r.order.empty()) r.order.pop_back();  // the newest stays
-    std::stable_sort(r.order.begin(), r.order.end(), [&](int32_t a, int32_t b) {
-      return joined[static_cast<size_t>(a)] < joined[static_cast<size_t>(b)];
-    });
+    r.held = r.list;
+    r.copies.assign(view, kv_head, r.list);
+    r.order.resize(r.list.size() - 1);  // the newest stays
+    std::iota(r.order.begin(), r.order.end(), 0);
+    const auto received = [&](int32_t place) {
+      return joined[static_cast<size_t>(r.list[static_cast<size_t>(place)])];
+    };
+    std::stable_sort(r.order.begin(), r.order.end(),
+                     [&](int32_t a, int32_t b) { return received(a) < received(b); });
     r.next = 0;
     r.everything = true;
     ++r.made;
   }
 
-  void admit(int32_t entry, Recent& r) const {
-    if (static_cast<int64_t>(r.list.size()) >= options_.budget) {
+  void admit(const LayerView& view, int64_t kv_head, int32_t entry, Recent& r) const {
+    size_t place = r.held.size();
+    if (static_cast<int64_t>(r.list.size()) < options_.budget) {
+      r.held.push_back(entry);
+    } else {
       // When all of the full step's picks are gone, the oldest of what came after it.
-      const auto gone = r.next < r.order.size()
-                            ? std::lower_bound(r.list.begin(), r.list.end(), r.order[r.next++])
-                            : r.list.begin();
-      r.list.erase(gone);
+      place = r.next < r.order.size()
+                  ? static_cast<size_t>(r.order[r.next++])
+                  : static_cast<size_t>(std::ranges::find(r.held, r.list[0]) - r.held.begin());
+      r.list.erase(std::lower_bound(r.list.begin(), r.list.end(), r.held[place]));
+      r.held[place] = entry;
     }
+    r.copies.put(view, kv_head, static_cast<int64_t>(place), entry);
     r.list.push_back(entry);
   }
 
   RecycledOptions options_;
-  int64_t kv_heads_ = 0, width_ = 0, prompt_ = 0;
+  int64_t kv_heads_ = 0, width_ = 0, number_bytes_ = 0, prompt_ = 0;
   std::vector<Recent> recent_;  // [layers, kv_heads]
 };
 

@@ -8,6 +8,7 @@
 #include "tessera/base/error.h"
 #include "tessera/context/passes.h"
 #include "tessera/context/primitives.h"
+#include "tessera/network/plain_keys.h"
 
 namespace tessera {
 namespace {
@@ -40,8 +41,7 @@ class TokenSelect final : public ContextPolicy {
                   "Give a smaller k, or positions=original.");
     }
     kv_heads_ = g.kv_heads;
-    const int64_t width = (g.head_width + 15) / 16 * 16;
-    plain_.assign(static_cast<size_t>(g.layers * g.kv_heads), KeyBlocks(width));
+    plain_.assign(static_cast<size_t>(g.layers * g.kv_heads), PlainKeys(g.head_width));
     layers_.resize(static_cast<size_t>(g.layers));
     votes_.resize(static_cast<size_t>(g.kv_heads));
   }
@@ -56,14 +56,9 @@ class TokenSelect final : public ContextPolicy {
   }
 
   void observe(const LayerView& view, int64_t kv_head) override {
-    KeyBlocks& plain = plain_[static_cast<size_t>(view.layer() * kv_heads_ + kv_head)];
-    thread_local std::vector<float> key, queries, scores;
-    key.resize(static_cast<size_t>(view.head_width()));
-    for (int64_t e = plain.size(); e < view.entries(); ++e) {
-      view.key(kv_head, e, key.data());
-      view.turn(key.data(), -(view.position(0) + e - view.first_entry()));
-      plain.append(key);
-    }
+    PlainKeys& plain = plain_[static_cast<size_t>(view.layer() * kv_heads_ + kv_head)];
+    thread_local std::vector<float> queries, scores;
+    plain.follow(view, kv_head);
     const Layer& layer = layers_[static_cast<size_t>(view.layer())];
     const int64_t n = view.group(), width = view.width(), groups = passes_.groups(view);
     std::vector<float>& votes = votes_[static_cast<size_t>(kv_head)];
@@ -81,8 +76,8 @@ class TokenSelect final : public ContextPolicy {
       }
       for (int64_t first = 0; first < n; first += kAttendRows) {
         const int64_t some = std::min(n - first, kAttendRows);
-        plain.score(queries.data() + first * width, some, options_.sinks,
-                    options_.sinks + candidates, scores.data(), candidates);
+        plain.score(queries.data() + first * width, some, width, options_.sinks,
+                    options_.sinks + candidates, options_.bits == "16", scores.data());
         for (int64_t h = 0; h < some; ++h) {
           float* row = scores.data() + h * candidates;
           if (options_.vote == "soft") kernels().softmax(row, candidates);
@@ -158,19 +153,23 @@ class TokenSelect final : public ContextPolicy {
   }
   void evict(int64_t, std::vector<Run>&) const override {}
 
+  const PlainKeys* plain_keys(int64_t layer, int64_t kv_head) const override {
+    return &plain_[static_cast<size_t>(layer * kv_heads_ + kv_head)];
+  }
+
   PolicyCounters counters() const override {
     PolicyCounters c;
     for (const Layer& l : layers_) {
       c.selections += l.made;
       c.reuses += l.reused;
     }
-    for (const KeyBlocks& k : plain_) c.bytes += k.bytes();
+    for (const PlainKeys& k : plain_) c.bytes += k.bytes();
     return c;
   }
 
   int64_t bytes_for(int64_t tokens) const override {
     int64_t bytes = 0;
-    for (const KeyBlocks& k : plain_) bytes += k.bytes_for(tokens);
+    for (const PlainKeys& k : plain_) bytes += k.bytes_for(tokens);
     return bytes;
   }
 
@@ -225,7 +224,7 @@ class TokenSelect final : public ContextPolicy {
   int64_t most_;
   Passes passes_;
   int64_t kv_heads_ = 0;
-  std::vector<KeyBlocks> plain_;  // un-rotated keys, [layers, kv_heads]
+  std::vector<PlainKeys> plain_;  // [layers, kv_heads]
   std::vector<Layer> layers_;
   // Of the layer that is being computed.
   std::vector<std::vector<float>> votes_;     // [kv_heads], candidates of each group in a row

@@ -17,7 +17,7 @@ struct TokenSelectOptions {
   int64_t sinks = 128, k = 2048, local = 512, chunk = 512, question = 64;
   double theta = 0.9;
   int64_t pool = 1;
-  std::string vote = "soft", positions = "slot";
+  std::string vote = "soft", positions = "slot", bits = "8";
   bool scale = false;
 };
 template <class V>
@@ -35,6 +35,9 @@ void fields(V& v, TokenSelectOptions& o) {
   v("vote", o.vote, "each head's softmax (soft) or its bare scores (sum)", {"soft", "sum"});
   v("positions", o.positions,
     "distances as in the chosen sequence (slot) or in the text (original)", {"slot", "original"});
+  v("bits", o.bits,
+    "how much of a key its votes are counted by: codes of 8 bits, or 16, which are exact",
+    {"8", "16"});
   v("scale", o.scale, "divide scores by the square root of the head width before the vote");
 }
 

@@ -52,15 +52,17 @@ inline void for_groups(const ChosenChunk& c, Use use) {
   }
 }
 
-// Scores to probabilities (not yet divided by their sum), one row.
-inline void weigh_chosen_scores(const ChosenChunk& c, const AttendRow& row, float* scores) {
+// Scores to probabilities (not yet divided by their sum), one row.   seen [kChunkBlocks]
+inline void weigh_chosen_scores(const ChosenChunk& c, const AttendRow& row, const uint64_t* seen,
+                                float* scores) {
   const F hidden = splat(-kInfinity);
   F top = hidden;
-  for_groups(c, [&](int64_t b, int64_t g, uint32_t bits) {
+  for_groups(c, [&](int64_t b, int64_t g, uint32_t) {
     float* at = scores + b * kBlockKeys + 16 * g;
     F s = load(at);
     if (c.softcap != 0) s = mul(splat(c.softcap), tanh(mul(s, splat(1 / c.softcap))));
     store(at, s);
+    const auto bits = static_cast<uint32_t>(seen[b] >> (16 * g) & 0xffff);
     if (bits != 0xffff) {
       for (int i = 0; i < 16; ++i) {
         if ((bits >> i & 1) == 0) at[i] = -kInfinity;
@@ -71,10 +73,12 @@ inline void weigh_chosen_scores(const ChosenChunk& c, const AttendRow& row, floa
   });
   const float maximum = reduce_max(top);
   *row.maximum = maximum;
+  // A row that sees nothing here gets weights of 0.
+  const F base = splat(maximum == -kInfinity ? 0 : maximum);
   F sum = splat(0.f);
   for_groups(c, [&](int64_t b, int64_t g, uint32_t) {
     float* at = scores + b * kBlockKeys + 16 * g;
-    const F p = exp(sub(load(at), splat(maximum)));
+    const F p = exp(sub(load(at), base));
     sum = add(sum, p);
     store(at, p);
   });
@@ -92,7 +96,8 @@ void attend_chosen_as(const ChosenChunk& c) {
     });
   });
   for (int64_t r = 0; r < rows; ++r) {
-    weigh_chosen_scores(c, c.rows[static_cast<size_t>(r)], c.scores + r * kChunkKeys);
+    weigh_chosen_scores(c, c.rows[static_cast<size_t>(r)],
+                        c.seen ? c.seen + r * kChunkBlocks : c.chosen, c.scores + r * kChunkKeys);
   }
   cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
     const AttendRow* some = &c.rows[static_cast<size_t>(r)];
@@ -123,10 +128,66 @@ void score(const AttendRow* rows, int64_t n, const void* keys, CacheType type, i
   score_as<CacheType::bf16>(rows, n, keys, width, out);
 }
 
+template <int kRows>
+inline void score_codes_of(const int16_t* queries, const int8_t* codes, int64_t keys, int64_t width,
+                           int32_t* out) {
+  for (int64_t key = 0; key < keys; key += 4) {
+    Sums sum[kRows][4];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (int j = 0; j < 4; ++j) sum[r][j] = no_sums();
+    }
+    for (int64_t d = 0; d < width; d += 32) {
+#pragma GCC unroll 8
+      for (int j = 0; j < 4; ++j) {
+        const Wide c = widen_bytes(codes + (key + j) * width + d);
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          sum[r][j] = add_products(sum[r][j], c, queries + r * width + d);
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) store_sums(out + r * kBlockKeys + key, sum[r]);
+  }
+}
+
+void score_codes(const int16_t* queries, int64_t n, const int8_t* codes, int64_t keys,
+                 int64_t width, int32_t* out) {
+  int64_t r = 0;
+  for (; n - r >= 3; r += 3) {
+    score_codes_of<3>(queries + r * width, codes, keys, width, out + r * kBlockKeys);
+  }
+  for (; r < n; ++r) {
+    score_codes_of<1>(queries + r * width, codes, keys, width, out + r * kBlockKeys);
+  }
+}
+
+template <CacheType kType>
+void widen_as(const void* from, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; i += kRegisterLanes) store(out + i, load_some<kType>(from, i));
+}
+
+void widen(CacheType type, const void* from, int64_t n, float* out) {
+  if (type == CacheType::f32) return widen_as<CacheType::f32>(from, n, out);
+  if (type == CacheType::f16) return widen_as<CacheType::f16>(from, n, out);
+  widen_as<CacheType::bf16>(from, n, out);
+}
+
+void widen_codes(const int8_t* high, const int8_t* low, float scale, int64_t n, float* out) {
+  const Register by = splat_register(scale), most = splat_register(256);
+  for (int64_t i = 0; i < n; i += kRegisterLanes) {
+    const Register whole = fma(load_register_i8(high + i), most, load_register_i8(low + i));
+    store(out + i, mul(whole, by));
+  }
+}
+
 constexpr Kernels table() {
-  return {kLevelName, kWideTiles,  linear,     quantise,   rms_norm,  layer_norm,    activate,
-          gate,       add_scaled,  softcap,    softmax,    attend,    attend_chosen, score,
-          merge,      ascii_masks, wide_masks, pair_masks, positions, sort_units,    find_units};
+  return {kLevelName,    kWideTiles, linear,      quantise,  rms_norm,    layer_norm,
+          activate,      gate,       add_scaled,  softcap,   softmax,     attend,
+          attend_chosen, score,      score_codes, widen,     widen_codes, merge,
+          ascii_masks,   wide_masks, pair_masks,  positions, sort_units,  find_units};
 }
 
 }  // namespace

@@ -331,11 +331,13 @@ inline void cut_rows(int64_t rows, Use use) {
   take(std::integral_constant<int, 1>{});
 }
 
-// Scores to probabilities (not yet divided by their sum), one row.
-inline void weigh_scores(const AttendRow& row, float cap, float* scores) {
+// Scores first .. last - 1 to probabilities (not yet divided by their sum), one row; the others
+// are of blocks that no row sees.
+inline void weigh_scores(const AttendRow& row, float cap, int64_t first, int64_t last,
+                         float* scores) {
   const F hidden = splat(-kInfinity);
   F top = hidden;
-  for (int64_t j = 0; j < kChunkKeys; j += 16) {
+  for (int64_t j = first; j < last; j += 16) {
     F s = load(scores + j);
     if (cap != 0) s = mul(splat(cap), tanh(mul(s, splat(1 / cap))));
     if (row.slope != 0) {
@@ -351,9 +353,9 @@ inline void weigh_scores(const AttendRow& row, float cap, float* scores) {
   *row.maximum = maximum;
   F sum = splat(0.f);
   if (maximum == -kInfinity) {
-    for (int64_t j = 0; j < kChunkKeys; j += 16) store(scores + j, sum);
+    for (int64_t j = first; j < last; j += 16) store(scores + j, sum);
   } else {
-    for (int64_t j = 0; j < kChunkKeys; j += 16) {
+    for (int64_t j = first; j < last; j += 16) {
       F p = exp(sub(load(scores + j), splat(maximum)));
       sum = add(sum, p);
       store(scores + j, p);
@@ -365,15 +367,19 @@ inline void weigh_scores(const AttendRow& row, float cap, float* scores) {
 template <CacheType kType>
 void attend_as(const AttendChunk& c) {
   const auto rows = static_cast<int64_t>(c.rows.size());
+  int64_t first = kChunkBlocks, last = 0;
   for (int64_t b = 0; b < kChunkBlocks; ++b) {
     if (!c.keys[b]) continue;
+    first = std::min(first, b);
+    last = b + 1;
     cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
       score_block<kType, kRows>(&c.rows[r], c.keys[b], c.width,
                                 c.scores + r * kChunkKeys + b * kBlockKeys);
     });
   }
   for (int64_t r = 0; r < rows; ++r) {
-    weigh_scores(c.rows[r], c.softcap, c.scores + r * kChunkKeys);
+    weigh_scores(c.rows[r], c.softcap, first * kBlockKeys, last * kBlockKeys,
+                 c.scores + r * kChunkKeys);
     std::fill_n(c.rows[r].weighted, c.width, 0.f);
   }
   for (int64_t b = 0; b < kChunkBlocks; ++b) {

@@ -69,6 +69,9 @@ struct ChosenChunk {
   const void* keys[kChunkBlocks] = {};  // as AttendChunk; null where nothing is chosen
   const void* values[kChunkBlocks] = {};
   uint64_t chosen[kChunkBlocks] = {};  // bit i of block b: key 64 * b + i; at least one is set
+  // Which of the chosen keys each row sees, [rows, kChunkBlocks]; null: every row sees all. What a
+  // row that sees some gets is, to the bit, what it gets alone.
+  const uint64_t* seen = nullptr;
   CacheType type = CacheType::f32;
   int64_t width = 0;
   float softcap = 0;
@@ -110,6 +113,15 @@ struct Kernels {
   // kBlockKeys].   out [n, kChunkKeys], of which the first kBlockKeys of each row are written
   void (*score)(const AttendRow* rows, int64_t n, const void* keys, CacheType type, int64_t width,
                 float* out);
+  // Exact inner products of n queries [width] (at most kAttendRows) with the codes of keys [keys,
+  // width]. width is a multiple of 32, and 128 times the sum of a query's magnitudes fits 31 bits.
+  //   out [n, kBlockKeys]; keys: at most kBlockKeys, a multiple of 4
+  void (*score_codes)(const int16_t* queries, int64_t n, const int8_t* codes, int64_t keys,
+                      int64_t width, int32_t* out);
+  // n numbers (a multiple of 16) of a cache as fp32. Not for q8.
+  void (*widen)(CacheType type, const void* from, int64_t n, float* out);
+  // out[i] = scale * (256 * high[i] + low[i]), n a multiple of 16
+  void (*widen_codes)(const int8_t* high, const int8_t* low, float scale, int64_t n, float* out);
   // Merges the result of a later chunk into that of the earlier ones.   weighted [width]
   void (*merge)(float* maximum, float* total, float* weighted, float chunk_maximum,
                 float chunk_total, const float* chunk_weighted, int64_t width);

@@ -138,6 +138,27 @@ inline float reduce_max(F x) {
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
+using Sums = __m256i;
+struct Wide {
+  __m256i a, b;
+};
+inline Sums no_sums() { return _mm256_setzero_si256(); }
+inline Wide widen_bytes(const int8_t* p) {
+  const auto* q = reinterpret_cast<const __m128i*>(p);
+  return {_mm256_cvtepi8_epi16(_mm_loadu_si128(q)), _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 1))};
+}
+inline Sums add_products(Sums sum, Wide codes, const int16_t* x) {
+  const auto* q = reinterpret_cast<const __m256i*>(x);
+  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(codes.a, _mm256_loadu_si256(q)));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(codes.b, _mm256_loadu_si256(q + 1)));
+}
+inline void store_sums(int32_t* out, const Sums* sums) {
+  const __m256i all =
+      _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                   _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+}
+
 inline Codes unpack_nibbles(const std::byte* p) { return {p}; }
 inline Codes load_bytes(const std::byte* p) { return {p}; }
 

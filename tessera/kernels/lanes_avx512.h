@@ -78,6 +78,20 @@ inline float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
 
 inline I add_shifted(I a, I b) { return _mm512_add_epi32(a, _mm512_slli_epi32(b, 7)); }
 
+using Sums = __m512i;
+using Wide = __m512i;
+inline Sums no_sums() { return _mm512_setzero_si512(); }
+inline Wide widen_bytes(const int8_t* p) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline Sums add_products(Sums sum, Wide codes, const int16_t* x) {
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(codes, _mm512_loadu_si512(x)));
+}
+inline void store_sums(int32_t* out, const Sums* sums) {
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) out[j] = _mm512_reduce_add_epi32(sums[j]);
+}
+
 inline Codes unpack_nibbles(const std::byte* p) {
   const __m512i low = _mm512_set1_epi8(15);
   Codes c;

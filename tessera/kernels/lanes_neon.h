@@ -146,6 +146,27 @@ inline I add_shifted(I x, I y) {
   return x;
 }
 
+using Sums = int32x4_t;
+struct Wide {
+  int16x8_t q[4];
+};
+inline Sums no_sums() { return vdupq_n_s32(0); }
+inline Wide widen_bytes(const int8_t* p) {
+  const int8x16_t a = vld1q_s8(p), b = vld1q_s8(p + 16);
+  return {{vmovl_s8(vget_low_s8(a)), vmovl_high_s8(a), vmovl_s8(vget_low_s8(b)), vmovl_high_s8(b)}};
+}
+inline Sums add_products(Sums sum, Wide codes, const int16_t* x) {
+  for (int j = 0; j < 4; ++j) {
+    const int16x8_t y = vld1q_s16(x + 8 * j);
+    sum = vmlal_s16(sum, vget_low_s16(codes.q[j]), vget_low_s16(y));
+    sum = vmlal_high_s16(sum, codes.q[j], y);
+  }
+  return sum;
+}
+inline void store_sums(int32_t* out, const Sums* sums) {
+  for (int j = 0; j < 4; ++j) out[j] = vaddvq_s32(sums[j]);
+}
+
 inline uint8x16_t bytes_at(const std::byte* p) {
   return vld1q_u8(reinterpret_cast<const uint8_t*>(p));
 }

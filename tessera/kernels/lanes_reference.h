@@ -169,5 +169,25 @@ I dot_bytes(const Codes& c, const int32_t* x, int64_t ld, int32_t /*sum*/) {
   return dot_lines(c, kFirst, kLast, 128, x, ld);
 }
 
+// Sums of products of codes with 16-bit numbers, in whatever lanes: they are whole numbers.
+struct Sums {
+  int32_t v;
+};
+// 32 codes.
+struct Wide {
+  const int8_t* at;
+};
+Sums no_sums() { return {0}; }
+Wide widen_bytes(const int8_t* p) { return {p}; }
+// sum + the products of 32 codes with x [32]
+Sums add_products(Sums sum, Wide codes, const int16_t* x) {
+  for (int i = 0; i < 32; ++i) sum.v += codes.at[i] * x[i];
+  return sum;
+}
+// The totals of four.   out [4]
+void store_sums(int32_t* out, const Sums* sums) {
+  for (int j = 0; j < 4; ++j) out[j] = sums[j].v;
+}
+
 }  // namespace
 }  // namespace tessera

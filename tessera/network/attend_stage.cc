@@ -1,58 +1,30 @@
 #include "tessera/network/attend_stage.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
-#include "tessera/network/damping.h"
+#include "tessera/network/attend_lines.h"
 #include "tessera/network/gather.h"
 
 namespace tessera {
-namespace {
-
-constexpr float kNothing = -std::numeric_limits<float>::infinity();
-
-void add_to(int64_t& counter, int64_t n) {
-  std::atomic_ref<int64_t>(counter).fetch_add(n, std::memory_order_relaxed);
-}
-
-void finish(const float* weighted, float total, int64_t n, float* out) {
-  const float inverse = 1 / total;
-  for (int64_t d = 0; d < n; ++d) out[d] = weighted[d] * inverse;
-}
-
-void count(const ChunkSegment& s, int64_t read, int64_t possible, int64_t queries, int64_t full) {
-  if (!s.counters) return;
-  add_to(s.counters->keys_read, read);
-  add_to(s.counters->keys_possible, possible);
-  add_to(s.counters->steps, queries);
-  add_to(s.counters->full_steps, full);
-}
-
-void clear(AttendScratch::PerThread& mine, int64_t rows, int64_t width) {
-  std::fill_n(mine.maximum.begin(), rows, kNothing);
-  std::fill_n(mine.total.begin(), rows, 0.f);
-  std::fill_n(mine.weighted.begin(), rows * width, 0.f);
-}
-
-}  // namespace
-
 void AttendScratch::prepare(int64_t threads, int64_t padded_width, int64_t rows, int64_t heads,
                             int64_t entries) {
   threads_.resize(static_cast<size_t>(threads));
   const auto lines = static_cast<size_t>(kAttendRows * padded_width);
+  const auto tile = static_cast<size_t>(kTileLines * padded_width);
   for (PerThread& t : threads_) {
-    t.query.resize(lines);
+    t.query.resize(tile);
     t.chunk.resize(lines);
-    t.weighted.resize(lines);
+    t.weighted.resize(tile);
     t.scores.resize(static_cast<size_t>(kAttendRows * kChunkKeys));
     t.damped_weighted.resize(lines);
-    for (auto* v : {&t.chunk_maximum, &t.chunk_total, &t.maximum, &t.total, &t.damped_maximum,
-                    &t.damped_total}) {
+    for (auto* v : {&t.chunk_maximum, &t.chunk_total, &t.damped_maximum, &t.damped_total}) {
       v->resize(kAttendRows);
     }
+    t.maximum.resize(kTileLines);
+    t.total.resize(kTileLines);
+    t.gathers.reserve(kTileLines);
     t.runs.reserve(64);
   }
   if (rows <= kSplitRows) {
@@ -123,7 +95,7 @@ void AttendStage::attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment
   const int64_t width = s.store->shape().padded();
   Gather gathers[kAttendRows];
   int64_t n = 0, read = 0, possible = 0;
-  clear(mine, rows * heads, width);
+  clear_lines(mine, rows * heads, width);
   for (int64_t r = row; r < row + rows; ++r) {
     const int64_t entry = chunk.entry[static_cast<size_t>(r)];
     const int64_t begin = first_seen(s, entry), end = last_seen(s, entry);
@@ -146,12 +118,12 @@ void AttendStage::attend_rows(Crew& crew, const Chunk& chunk, const ChunkSegment
   n = 0;
   for (int64_t r = row; r < row + rows; ++r) {
     for (int64_t h = head; h < head + heads; ++h, ++n) {
-      finish(gathers[n].weighted, *gathers[n].total, shape_.head_width,
-             out_->row(r) + h * shape_.head_width);
+      finish_line(gathers[n].weighted, *gathers[n].total, shape_.head_width,
+                  out_->row(r) + h * shape_.head_width);
     }
   }
   if (head % (shape_.heads / shape_.kv_heads) == 0) {
-    count(s, read, possible, rows, read == possible ? rows : 0);
+    count_reads(s, read, possible, rows, read == possible ? rows : 0);
   }
 }
 
@@ -162,7 +134,7 @@ void AttendStage::attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment
   const int64_t width = s.store->shape().padded();
   const int64_t position = chunk.position[static_cast<size_t>(row)];
   collect_runs(chunk, s, kv_head, row, mine.runs);
-  clear(mine, heads, width);
+  clear_lines(mine, heads, width);
   Gather gathers[kAttendRows];
   int64_t read = 0;
   for (const Run& run : mine.runs) {
@@ -183,115 +155,12 @@ void AttendStage::attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment
     read += run.end - run.begin;
   }
   for (int64_t i = 0; i < heads; ++i) {
-    finish(gathers[i].weighted, *gathers[i].total, shape_.head_width,
-           out_->row(row) + (head + i) * shape_.head_width);
+    finish_line(gathers[i].weighted, *gathers[i].total, shape_.head_width,
+                out_->row(row) + (head + i) * shape_.head_width);
   }
   if (head % (shape_.heads / shape_.kv_heads) == 0) {
     const int64_t possible = chunk.entry[static_cast<size_t>(row)] + 1;
-    count(s, read, possible, 1, read == possible);
-  }
-}
-
-// One token whose policy chose by content: each head, or all heads of the group together, over its
-// own runs.
-void AttendStage::attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegment& s,
-                                int64_t kv_head, int64_t row, int64_t head, int64_t heads) {
-  auto& mine = scratch_->thread(crew.thread);
-  const int64_t width = s.store->shape().padded();
-  const int64_t position = chunk.position[static_cast<size_t>(row)];
-  const int64_t entry = chunk.entry[static_cast<size_t>(row)];
-  const LayerView view = view_of(chunk, s);
-  const int64_t together = s.policy->per_query_head() ? 1 : heads;
-  int64_t read = 0;
-  clear(mine, heads, width);
-  for (int64_t first = 0; first < heads; first += together) {
-    const int64_t h = head + first;
-    mine.runs.clear();
-    const StepView step{
-        shape_.layer,
-        kv_head,
-        entry,
-        position,
-        {q_->row(row) + h * shape_.head_width, static_cast<size_t>(together * shape_.head_width)},
-        h,
-        &view,
-        row - s.first_row};
-    s.policy->select(step, mine.runs);
-    mine.damped.clear();
-    const float factor = s.policy->dampen(step, mine.damped);
-    for (const Run& run : mine.runs) read += (run.end - run.begin) * together;
-    // What the heads gather from runs, into the given lines.
-    auto gather_runs = [&](std::span<const Run> runs, float* maximum, float* total,
-                           float* weighted) {
-      // Everything from where it is: as full attention does it, to the bit.
-      const bool all = runs.size() == 1 && runs[0].begin == 0 && runs[0].end == entry + 1 &&
-                       runs[0].query_position == position;
-      Gather gathers[kAttendRows];
-      const std::span<const Gather> rows{gathers, static_cast<size_t>(together)};
-      const auto stand_at = [&](const Run& run) {
-        for (int64_t k = 0; k < together; ++k) {
-          load_query(shape_, q_->row(row) + (h + k) * shape_.head_width,
-                     run.query_position - position, mine.query.data() + k * width, width);
-          gathers[k] = {mine.query.data() + k * width,
-                        run.begin,
-                        run.end,
-                        run.query_position,
-                        0.f,
-                        maximum + k,
-                        total + k,
-                        weighted + k * width};
-        }
-      };
-      mine.few.clear();
-      for (size_t i = 0, end = 0; i < runs.size(); i = end) {
-        int64_t keys = 0;
-        for (; end < runs.size() && runs[end].query_position == runs[i].query_position; ++end) {
-          keys += runs[end].end - runs[end].begin;
-        }
-        if (keys < kFewKeys && !all) {
-          mine.few.insert(mine.few.end(), runs.begin() + static_cast<ptrdiff_t>(i),
-                          runs.begin() + static_cast<ptrdiff_t>(end));
-          continue;
-        }
-        stand_at(runs[i]);
-        if (all) {
-          gather(shape_, *s.store, kv_head, rows, mine);
-        } else {
-          gather_chosen(shape_, *s.store, kv_head, runs.subspan(i, end - i), rows, mine);
-        }
-      }
-      if (mine.few.empty()) return;
-      stand_at({entry, entry + 1, position});
-      gather_turned(view, shape_, kv_head, position, mine.few, rows, mine);
-    };
-    float* const maximum = mine.maximum.data() + first;
-    float* const total = mine.total.data() + first;
-    float* const weighted = mine.weighted.data() + first * width;
-    if (mine.damped.empty()) {
-      gather_runs(mine.runs, maximum, total, weighted);
-      continue;
-    }
-    take_out(mine.runs, mine.damped, mine.rest);
-    gather_runs(mine.rest, maximum, total, weighted);
-    std::fill_n(mine.damped_maximum.begin(), together, kNothing);
-    std::fill_n(mine.damped_total.begin(), together, 0.f);
-    std::fill_n(mine.damped_weighted.begin(), together * width, 0.f);
-    gather_runs(mine.damped, mine.damped_maximum.data(), mine.damped_total.data(),
-                mine.damped_weighted.data());
-    for (int64_t k = 0; k < together; ++k) {
-      join_damped(factor, mine.damped_maximum[static_cast<size_t>(k)],
-                  mine.damped_total[static_cast<size_t>(k)],
-                  mine.damped_weighted.data() + k * width, width, maximum[k], total[k],
-                  weighted + k * width);
-    }
-  }
-  for (int64_t i = 0; i < heads; ++i) {
-    finish(mine.weighted.data() + i * width, mine.total[static_cast<size_t>(i)], shape_.head_width,
-           out_->row(row) + (head + i) * shape_.head_width);
-  }
-  if (head % (shape_.heads / shape_.kv_heads) == 0) {
-    const int64_t possible = entry + 1 + s.dropped;
-    count(s, read / heads, possible, 1, read == possible * heads);
+    count_reads(s, read, possible, 1, read == possible);
   }
 }
 
@@ -384,17 +253,17 @@ void AttendStage::attend_split(Crew& crew, const Chunk& chunk) {
     const ChunkSegment& s = segment_of(r);
     const int64_t width = s.store->shape().padded();
     const int64_t entry = chunk.entry[static_cast<size_t>(r)];
-    clear(mine, 1, width);
+    clear_lines(mine, 1, width);
     for (int64_t c = first_seen(s, entry) / kChunkKeys; c < chunks_of(entry + 1); ++c) {
       const float* from = scratch_->partial(c, i);
       kernels().merge(mine.maximum.data(), mine.total.data(), mine.weighted.data(), from[0],
                       from[1], from + 2, width);
     }
-    finish(mine.weighted.data(), mine.total[0], shape_.head_width,
-           out_->row(r) + h * shape_.head_width);
+    finish_line(mine.weighted.data(), mine.total[0], shape_.head_width,
+                out_->row(r) + h * shape_.head_width);
     if (h % group == 0) {
       const int64_t read = entry + 1 - first_seen(s, entry), possible = entry + 1 + s.dropped;
-      count(s, read, possible, 1, read == possible);
+      count_reads(s, read, possible, 1, read == possible);
     }
   }
 }
@@ -429,9 +298,18 @@ void AttendStage::run(Crew& crew, const Chunk& chunk) {
   if (split) return attend_split(crew, chunk);
 
   int64_t claimed = crew.claim(), before = 0;
-  // Rows first .. first + count - 1 of a segment, those that see one range in tiles.
+  // Rows first .. first + count - 1 of a segment, those that see one range, or may have chosen it
+  // together, in tiles.
   auto deal = [&](const ChunkSegment& s, int64_t first, int64_t count, bool one_range) {
-    const int64_t rows_each = one_range ? std::max<int64_t>(1, kAttendRows / heads_each) : 1;
+    int64_t rows_each = 1;
+    if (one_range) {
+      rows_each = std::max<int64_t>(1, kAttendRows / heads_each);
+    } else if (chooses(s) && !s.policy->per_query_head()) {
+      // Enough tiles for everyone.
+      const int64_t parts = shape_.kv_heads * head_parts;
+      rows_each =
+          std::clamp<int64_t>(count * parts / (4 * crew.size()), 1, kTileLines / heads_each);
+    }
     const int64_t tiles = (count + rows_each - 1) / rows_each;
     const int64_t items = tiles * shape_.kv_heads * head_parts;
     for (; claimed < before + items; claimed = crew.claim()) {
@@ -447,7 +325,8 @@ void AttendStage::run(Crew& crew, const Chunk& chunk) {
         attend_rows(crew, chunk, s, kv_head, row,
                     std::min(rows_each, s.first_row + first + count - row), head, heads);
       } else if (chooses(s)) {
-        attend_chosen(crew, chunk, s, kv_head, row, head, heads);
+        attend_chosen(crew, chunk, s, kv_head, row,
+                      std::min(rows_each, s.first_row + first + count - row), head, heads);
       } else {
         attend_runs(crew, chunk, s, kv_head, row, head, heads);
       }

@@ -11,6 +11,20 @@
 
 namespace tessera {
 
+// Lines, of a token and head each, that a thread works on at once.
+inline constexpr int64_t kTileLines = 8 * kAttendRows;
+
+// Query rows with a range of entries each, and what they have gathered so far.
+struct Gather {
+  const float* query;  // [padded]
+  int64_t begin, end;  // entries
+  int64_t seen_from;   // ALiBi
+  float slope;
+  float* maximum;
+  float* total;
+  float* weighted;  // [padded]
+};
+
 // Scratch that all attention stages of a network share.
 class AttendScratch {
  public:
@@ -21,9 +35,14 @@ class AttendScratch {
     std::vector<float> query, scores, chunk, weighted;
     std::vector<float> chunk_maximum, chunk_total, maximum, total;
     std::vector<Run> runs;
-    // For policies that change weights after the softmax.
-    std::vector<Run> damped, rest;
-    std::vector<Run> few;  // short ones, each seen from another place
+    // For policies that change weights after the softmax: of each head, and what is left.
+    std::vector<std::vector<Run>> damped;
+    std::vector<Run> rest;
+    // Of a tile of rows, or of the heads of one: what each was given, and of it the short runs that
+    // are each seen from another place.
+    std::vector<std::vector<Run>> each, few;
+    std::vector<TurnedKey> single;
+    std::vector<Gather> gathers;
     std::vector<float> damped_maximum, damped_total, damped_weighted;
     TurnedKeys turned;
   };
@@ -57,7 +76,7 @@ class AttendStage final : public Stage {
   void attend_runs(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
                    int64_t row, int64_t head, int64_t heads);
   void attend_chosen(Crew& crew, const Chunk& chunk, const ChunkSegment& s, int64_t kv_head,
-                     int64_t row, int64_t head, int64_t heads);
+                     int64_t row, int64_t rows, int64_t head, int64_t heads);
   bool chooses(const ChunkSegment& s) const;
   int64_t dense_rows(const ChunkSegment& s) const;
   void attend_split(Crew& crew, const Chunk& chunk);

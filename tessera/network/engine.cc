@@ -82,7 +82,8 @@ Engine::Engine(const ModelFiles& model, const EngineOptions& options)
                [this] {
                  std::call_once(hashed_, [this] { weights_ = weights_hash(tensors_); });
                  return weights_;
-               }};
+               },
+               tessera::cache_bytes(shape_.type)};
   for (const LayerDescription& l : description_.layer) {
     geometry_.rotary = geometry_.rotary && description_.position == PositionKind::rope && l.rotary;
     geometry_.windowed = geometry_.windowed || l.window > 0;

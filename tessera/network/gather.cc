@@ -6,12 +6,12 @@
 namespace tessera {
 namespace {
 
-// Sets bits begin .. end - 1 of the chunk's 256.
-void mark(ChosenChunk& call, int64_t begin, int64_t end) {
+// Sets bits begin .. end - 1 of a chunk's 256.
+void mark(uint64_t* bits, int64_t begin, int64_t end) {
   for (int64_t b = begin / kBlockKeys; b * kBlockKeys < end; ++b) {
     const int64_t from = std::max<int64_t>(begin - b * kBlockKeys, 0);
     const int64_t to = std::min<int64_t>(end - b * kBlockKeys, kBlockKeys);
-    call.chosen[b] |= (~uint64_t{0} >> (kBlockKeys - (to - from))) << from;
+    bits[b] |= (~uint64_t{0} >> (kBlockKeys - (to - from))) << from;
   }
 }
 
@@ -120,7 +120,7 @@ void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_he
       const int64_t end = std::min(run.end, (chunk + 1) * kChunkKeys);
       if (chunk != at && at >= 0) flush(call, shape, store, kv_head, at, rows, mine);
       at = chunk;
-      mark(call, begin - chunk * kChunkKeys, end - chunk * kChunkKeys);
+      mark(call.chosen, begin - chunk * kChunkKeys, end - chunk * kChunkKeys);
       begin = end;
     }
   }
@@ -128,24 +128,75 @@ void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_he
 }
 
 void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_head,
-                   int64_t position, std::span<const Run> runs, std::span<const Gather> rows,
-                   AttendScratch::PerThread& mine) {
+                   const PlainKeys* plain, std::span<const TurnedKey> list,
+                   std::span<const Gather> rows, AttendScratch::PerThread& mine) {
   const int64_t width = view.width();
   AttendRow specs[kAttendRows];
-  aim(rows, mine, width, specs);
-  const auto flush_turned = [&] {
-    if (mine.turned.size() == 0) return;
-    mine.turned.attend({specs, rows.size()}, shape.softcap, mine.scores.data());
-    take(rows, mine, width);
-  };
-  mine.turned.prepare(width);
-  for (const Run& run : runs) {
-    for (int64_t entry = run.begin; entry < run.end; ++entry) {
-      mine.turned.add(view, kv_head, entry, position - run.query_position);
-      if (mine.turned.full()) flush_turned();
+  while (!list.empty()) {
+    list = list.subspan(static_cast<size_t>(mine.turned.load(view, kv_head, plain, list)));
+    for (size_t first = 0; first < rows.size(); first += kAttendRows) {
+      const auto some = rows.subspan(first, std::min<size_t>(kAttendRows, rows.size() - first));
+      aim(some, mine, width, specs);
+      mine.turned.attend({specs, some.size()}, shape.softcap, mine.scores.data());
+      take(some, mine, width);
     }
   }
-  flush_turned();
+}
+
+void gather_seen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
+                 std::span<const std::vector<Run>> runs, std::span<const Gather> rows,
+                 AttendScratch::PerThread& mine) {
+  const int64_t width = store.shape().padded();
+  AttendRow specs[kAttendRows];
+  aim(rows, mine, width, specs);
+  ChosenChunk call;
+  call.rows = {specs, rows.size()};
+  call.type = store.shape().type;
+  call.width = width;
+  call.softcap = shape.softcap;
+  call.scores = mine.scores.data();
+  uint64_t seen[kAttendRows * kChunkBlocks];
+  call.seen = seen;
+  size_t at[kAttendRows] = {};  // each row's first run that does not lie wholly before the chunk
+  int64_t end = 0;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    if (!runs[r].empty()) end = std::max(end, runs[r].back().end);
+  }
+  for (int64_t chunk = 0; chunk < chunks_of(end); ++chunk) {
+    const int64_t begin = chunk * kChunkKeys;
+    std::fill_n(seen, rows.size() * kChunkBlocks, 0);
+    uint64_t any = 0;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      uint64_t* own = seen + r * kChunkBlocks;
+      const std::vector<Run>& list = runs[r];
+      while (at[r] < list.size() && list[at[r]].end <= begin) ++at[r];
+      for (size_t i = at[r]; i < list.size() && list[i].begin < begin + kChunkKeys; ++i) {
+        mark(own, std::max(list[i].begin - begin, int64_t{0}),
+             std::min(list[i].end - begin, kChunkKeys));
+      }
+      for (int64_t b = 0; b < kChunkBlocks; ++b) any |= call.chosen[b] |= own[b];
+    }
+    if (any != 0) flush(call, shape, store, kv_head, chunk, rows, mine);
+  }
+}
+
+void gather_copied(const AttendShape& shape, const CopiedKeys& copies, int64_t width,
+                   std::span<const Gather> rows, AttendScratch::PerThread& mine) {
+  AttendRow specs[kAttendRows];
+  aim(rows, mine, width, specs);
+  AttendChunk call;
+  call.rows = {specs, rows.size()};
+  call.width = width;
+  call.softcap = shape.softcap;
+  call.scores = mine.scores.data();
+  for (int64_t chunk = 0; chunk < chunks_of(copies.size()); ++chunk) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      specs[i].end = std::min(kChunkKeys, copies.size() - chunk * kChunkKeys);
+    }
+    copies.fill(call, chunk);
+    kernels().attend(call);
+    take(rows, mine, width);
+  }
 }
 
 }  // namespace tessera

@@ -6,21 +6,11 @@
 #include <span>
 
 #include "tessera/network/attend_stage.h"
+#include "tessera/network/copied_keys.h"
 
 namespace tessera {
 
 constexpr int64_t chunks_of(int64_t entries) { return (entries + kChunkKeys - 1) / kChunkKeys; }
-
-// Query rows with a range of entries each, and what they have gathered so far.
-struct Gather {
-  const float* query;  // [padded]
-  int64_t begin, end;  // entries
-  int64_t seen_from;   // ALiBi
-  float slope;
-  float* maximum;
-  float* total;
-  float* weighted;  // [padded]
-};
 
 // Runs the kernel over one chunk for rows whose results go to chunk_*.
 void attend_chunk(const AttendShape& shape, const KvStore& store, int64_t kv_head, int64_t chunk,
@@ -39,10 +29,20 @@ void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_he
 // Runs of fewer keys than this that are seen from a place of their own are better turned.
 inline constexpr int64_t kFewKeys = 8;
 
-// The same for short runs that are each seen from another place; the rows' queries stand at
-// `position`.
+// The same for single keys of a list that are turned so that all are seen from the place where the
+// rows' queries stand. Any number of rows.   plain: as TurnedKeys::load()
 void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_head,
-                   int64_t position, std::span<const Run> runs, std::span<const Gather> rows,
-                   AttendScratch::PerThread& mine);
+                   const PlainKeys* plain, std::span<const TurnedKey> list,
+                   std::span<const Gather> rows, AttendScratch::PerThread& mine);
+
+// The same for rows that each have runs of their own, all seen from where the queries stand: what
+// any of them sees is read once. To the bit what gather_chosen() gives each.   runs [rows]
+void gather_seen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
+                 std::span<const std::vector<Run>> runs, std::span<const Gather> rows,
+                 AttendScratch::PerThread& mine);
+
+// The same for all of the copies.
+void gather_copied(const AttendShape& shape, const CopiedKeys& copies, int64_t width,
+                   std::span<const Gather> rows, AttendScratch::PerThread& mine);
 
 }  // namespace tessera

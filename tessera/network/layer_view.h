@@ -65,18 +65,38 @@ class LayerView {
   void query(int64_t row, int64_t head, int64_t turn, float* out) const {
     load_query(shape_, q_ + row * stride_ + head * shape_.head_width, turn, out, width());
   }
+  // As the network computed it: rotated, not scaled.   [head_width()]
+  const float* raw_query(int64_t row, int64_t head) const {
+    return q_ + row * stride_ + head * shape_.head_width;
+  }
   // Turns a key or an unscaled query in place.   head [head_width()]
   void turn(float* head, int64_t by) const;
   // The stored key of an entry, rotated at its position.   out [head_width()]
   void key(int64_t kv_head, int64_t entry, float* out) const;
   // The stored value of an entry.   out [head_width()]
   void value(int64_t kv_head, int64_t entry, float* out) const;
+  // The same in fp32 as the kernels want it, and asking for what that reads.   out [width()]
+  void padded_value(int64_t kv_head, int64_t entry, float* out) const {
+    kernels().widen(store_.shape().type, value_at(kv_head, entry), width(), out);
+  }
+  void prefetch_value(int64_t kv_head, int64_t entry) const {
+    const std::byte* at = value_at(kv_head, entry);
+    for (int64_t i = 0; i < width() * cache_bytes(store_.shape().type); i += 64) {
+      __builtin_prefetch(at + i);
+    }
+  }
+  const AttendShape& shape() const { return shape_; }
+  const KvStore& store() const { return store_; }
   // Scores as attention has them before its softmax, of entries begin .. end - 1.
   //   queries [n, width()], n <= kAttendRows   out [n, stride], entry `begin` at column 0
   void score(int64_t kv_head, const float* queries, int64_t n, int64_t begin, int64_t end,
              float* out, int64_t stride) const;
 
  private:
+  const std::byte* value_at(int64_t kv_head, int64_t entry) const {
+    return store_.block(shape_.store_layer, kv_head, entry / kBlockKeys)->values +
+           entry % kBlockKeys * width() * cache_bytes(store_.shape().type);
+  }
   const AttendShape& shape_;
   const KvStore& store_;
   const float* q_;

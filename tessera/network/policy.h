@@ -27,6 +27,7 @@ struct Geometry {
   bool windowed = false;  // some layer has a sliding window of its own
   // Hash of every stored weight, computed when it is asked for the first time; null: not known.
   std::function<std::string()> weights = {};
+  int64_t number_bytes = 4;  // of a number in the cache
 };
 
 // Entries begin .. end - 1 of the past, in order of arrival, seen from `query_position`.
@@ -36,6 +37,8 @@ struct Run {
 };
 
 class LayerView;
+class CopiedKeys;
+class PlainKeys;
 
 // One query of one layer and KV head; for a policy that is asked per query head, of one head.
 struct StepView {
@@ -115,6 +118,14 @@ class ContextPolicy {
   // Fills `moves` (empty on entry): after them entries 0 .. keep() - 1 are what is kept. A move
   // neither reads what an earlier one wrote nor writes what a later one reads.
   virtual void moves(int64_t /*layer*/, int64_t /*kv_head*/, std::vector<Move>& /*moves*/) {}
+  // Un-rotated keys of a layer and KV head that the policy holds beside the cache, of every entry
+  // that it may choose: single keys that are seen from places of their own are taken from there.
+  virtual const PlainKeys* plain_keys(int64_t /*layer*/, int64_t /*kv_head*/) const {
+    return nullptr;
+  }
+  // Copies of exactly the entries that select() gives a query that is not asked per head, all seen
+  // from its own position: read instead of the cache. Null: there are none.
+  virtual const CopiedKeys* copies(const StepView& /*step*/) const { return nullptr; }
   virtual PolicyCounters counters() const { return {}; }
   // After attach(): the most that counters().bytes is on the way to a text of `tokens`.
   virtual int64_t bytes_for(int64_t /*tokens*/) const { return 0; }

@@ -55,6 +55,17 @@ class Traced final : public ContextPolicy {
   void moves(int64_t layer, int64_t kv_head, std::vector<Move>& moves) override {
     policy_->moves(layer, kv_head, moves);
   }
+  const PlainKeys* plain_keys(int64_t layer, int64_t kv_head) const override {
+    return policy_->plain_keys(layer, kv_head);
+  }
+  const CopiedKeys* copies(const StepView& step) const override {
+    const CopiedKeys* held = policy_->copies(step);
+    if (held) {
+      std::vector<Run> runs;
+      select(step, runs);
+    }
+    return held;
+  }
   PolicyCounters counters() const override { return policy_->counters(); }
   int64_t bytes_for(int64_t tokens) const override { return policy_->bytes_for(tokens); }
 
