@@ -55,6 +55,15 @@ inline float half_sum(const int32_t* x, int64_t ld, int64_t half) {
   return static_cast<float>(128 * coarse + x[(20 + half) * ld]);
 }
 
+// Weights come from memory in one stream, so far in front of what is multiplied: the processor's
+// own fetching begins anew at each page, and one token's products do not hide it.
+constexpr int64_t kAhead = 2048;
+template <int kBytes>
+inline void fetch_ahead(const std::byte* w) {
+#pragma GCC unroll 16
+  for (int at = 0; at < kBytes; at += 64) __builtin_prefetch(w + kAhead + at);
+}
+
 // One group of 16 rows times kTokens of the tile's `ld` tokens. The sums run over blocks in
 // ascending order, in each first the minimum, then the codes: the same for any kTokens.
 template <Packing kPacking, Activations kKind, int kTokens>
@@ -74,18 +83,22 @@ inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t
     Codes codes;
     F d, d2, m, m2;
     if constexpr (kPacking == Packing::nibbles) {
+      constexpr int kBytes = 320;
+      fetch_ahead<kBytes>(w);
       codes = unpack_nibbles(w);
       d = load_f16(w + 256);
       m = load_f16(w + 288);
-      w += 320;
+      w += kBytes;
     } else {
+      constexpr int kBytes = 576 + (kHalf ? 64 : 0) + (kMinimum ? (kHalf ? 128 : 64) : 0);
+      fetch_ahead<kBytes>(w);
       codes = load_bytes(w);
       const auto* s = reinterpret_cast<const float*>(w + 512);
       d = load(s);
       if constexpr (kHalf) d2 = load(s + 16);
       if constexpr (kMinimum) m = load(s + (kHalf ? 32 : 16));
       if constexpr (kMinimum && kHalf) m2 = load(s + 48);
-      w += 576 + (kHalf ? 64 : 0) + (kMinimum ? (kHalf ? 128 : 64) : 0);
+      w += kBytes;
     }
 #pragma GCC unroll 16
     for (int first = 0; first < kTokens; first += kStep) {
