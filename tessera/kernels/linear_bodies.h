@@ -165,18 +165,37 @@ inline void multiply_plain(const std::byte* w, int64_t group_bytes, int64_t colu
   }
 }
 
-// Calls use(tokens, first) with compile-time token counts of at most kMost that add up to `tokens`.
+// Calls use(tokens, first) with compile-time token counts of at most kMost that add up to `tokens`,
+// of which there are at most kTileTokens: halves of what is left rather than six and a small rest,
+// which would read the weights again for little.
 template <int kMost, class Use>
 inline void cut_tile(int64_t tokens, Use use) {
-  int64_t t = 0;
-  auto take = [&]<int kTokens>(std::integral_constant<int, kTokens> count) {
-    for (; tokens - t >= kTokens; t += kTokens) use(count, t);
-  };
-  if constexpr (kMost >= 12) take(std::integral_constant<int, 12>{});
-  take(std::integral_constant<int, 6>{});
-  take(std::integral_constant<int, 3>{});
-  take(std::integral_constant<int, 2>{});
-  take(std::integral_constant<int, 1>{});
+  static_assert(kMost == 6 || kMost == kTileTokens);
+  if constexpr (kMost == kTileTokens) {
+    if (tokens == kMost) return use(std::integral_constant<int, kMost>{}, 0);
+  }
+  for (int64_t t = 0, count = tokens > 6 ? (tokens + 1) / 2 : tokens; t < tokens;
+       t += count, count = tokens - t) {
+    switch (count) {
+      case 1:
+        use(std::integral_constant<int, 1>{}, t);
+        break;
+      case 2:
+        use(std::integral_constant<int, 2>{}, t);
+        break;
+      case 3:
+        use(std::integral_constant<int, 3>{}, t);
+        break;
+      case 4:
+        use(std::integral_constant<int, 4>{}, t);
+        break;
+      case 5:
+        use(std::integral_constant<int, 5>{}, t);
+        break;
+      default:
+        use(std::integral_constant<int, 6>{}, t);
+    }
+  }
 }
 
 template <Packing kPacking>
