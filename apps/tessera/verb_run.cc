@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apps/tessera/answer.h"
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/profile_report.h"
 #include "apps/tessera/read_document.h"
 #include "apps/tessera/session.h"
@@ -67,6 +68,7 @@ class Runner {
     Generation g = answer(prompt);
     print(g);
     if (profile_ && !o_.common.json) tell("\n" + profile_->table());
+    if (!o_.common.json) say_if_nothing_was_left_out(g);
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
     if (!o_.trace.empty()) write_trace(prompt, g);
     const bool stopped = g.best.finish == Finish::cancelled && interrupted();
@@ -206,6 +208,17 @@ class Runner {
     if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
   }
 
+  // A policy that did nothing says so; with --json, attended_everything does.
+  void say_if_nothing_was_left_out(const Generation& g) const {
+    if (!g.past || make_guest<ContextPolicy>(o_.context)->attends_everything()) return;
+    const PastCounters c = g.past->counters();
+    if (c.full_steps < c.steps || c.selections > 0) return;
+    tell(fmt::format(
+        "tessera run: --context {} left nothing out: {} tokens are no more than it lets "
+        "a token see",
+        o_.context, c.tokens_seen));
+  }
+
   const RunOptions& o_;
   TraceRecorder trace_{kTraceBytes};  // outlives the pasts that tell it
   Session session_;
@@ -275,7 +288,7 @@ Verb verb_run() {
         app.add_option("--max-tokens", o->max_tokens,
                        "longest answer [as much as the context holds]")
             ->type_name("N")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--temp", o->temp, "temperature; 0 is greedy [the model's own, else greedy]")
             ->type_name("T");
         app.add_option("--top-k", o->top_k, "keep the k likeliest tokens")->type_name("K");
