@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apps/tessera/answer.h"
+#include "apps/tessera/human.h"
 #include "apps/tessera/number_checks.h"
 #include "apps/tessera/profile_report.h"
 #include "apps/tessera/read_document.h"
@@ -20,6 +21,7 @@
 #include "tessera/base/spec.h"
 #include "tessera/decode/generate.h"
 #include "tessera/eval/trace_file.h"
+#include "tessera/files/memory_plan.h"
 #include "tessera/files/weights_hash.h"
 #include "tessera/network/past_file.h"
 #include "tessera/network/policy.h"
@@ -139,7 +141,20 @@ class Runner {
     return kDone;
   }
 
+  // What would end in the kernel's hands is refused with the numbers.
+  void need_memory(int64_t tokens) const {
+    const int64_t free = available_memory();
+    const int64_t needed = session_.model->cache_bytes_for(tokens, options_.prefill_chunk);
+    if (free <= 0 || needed <= free) return;
+    throw Error("prompt",
+                fmt::format("the keys and values of its {} tokens take {}, and {} are free",
+                            grouped(tokens), human_bytes(needed), human_bytes(free)),
+                "Shorten it, read a document with --read, or name a policy that lets go of what it "
+                "has read (`tessera list context`).");
+  }
+
   Generation answer(const ChatPrompt& prompt) {
+    need_memory(static_cast<int64_t>(prompt.ids.size()));
     interrupted();  // installs the handler
     std::stop_source stop;
     GenerateCallbacks callbacks;

@@ -4,6 +4,7 @@
 
 #include "tests/apps/spawn.h"
 #include "tests/apps/verbs.h"
+#include "tests/base/temporary_folder.h"
 
 namespace tessera {
 namespace {
@@ -45,6 +46,17 @@ TEST(LongContext, SaysWhatALongerWindowNeeds) {
                  "Use --cache-type f16");
   expect_refused(spawn({"run", "--context", "snapkv", "--draft", "lookup", "hi"}), 1,
                  "takes tokens back");
+}
+
+// Not ended by the kernel half-way: 4 million tokens of this model take over 100 GB.
+TEST(LongContext, APromptThatMemoryCannotHoldIsRefused) {
+  NEEDS_MODEL("smollm2");
+  std::string text;
+  while (text.size() < (8U << 20)) text += "a a a a a a a a a a a a a a a a ";
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("long.txt", text);
+  expect_refused(spawn({"run", "--context", "token-select", "--file", file, "What is this?"}), 1,
+                 " are free");
 }
 
 // A budget that no text reaches is no mistake, and is told.
