@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "apps/tessera/sweep_report.h"
@@ -401,18 +402,25 @@ Json SweepTask::score(const NeedleItem& item, const std::string& output) const {
   return {{"right", holds_answer(output, item.answer)}};
 }
 
+namespace {
+
+constexpr std::pair<const char*, NeedleUnit> kUnits[] = {{"digits5", NeedleUnit::digits5},
+                                                         {"digits7", NeedleUnit::digits7},
+                                                         {"hex8", NeedleUnit::hex8},
+                                                         {"uuid", NeedleUnit::uuid}};
+
+}  // namespace
+
 std::string unit_name(NeedleUnit unit) {
-  return unit == NeedleUnit::digits5 ? "digits5" : unit == NeedleUnit::hex8 ? "hex8" : "digits7";
+  return std::ranges::find(kUnits, unit, &std::pair<const char*, NeedleUnit>::second)->first;
 }
 
 void add_unit(CLI::App& app, NeedleUnit& unit) {
-  const std::map<std::string, NeedleUnit> units = {{"digits5", NeedleUnit::digits5},
-                                                   {"digits7", NeedleUnit::digits7},
-                                                   {"hex8", NeedleUnit::hex8}};
+  std::map<std::string, NeedleUnit> units(std::begin(kUnits), std::end(kUnits));
   app.add_option_function<std::string>(
          "--unit", [&unit, units](const std::string& name) { unit = units.at(name); },
          "what is hidden [" + unit_name(unit) + "]")
-      ->check(CLI::IsMember({"digits5", "digits7", "hex8"}));
+      ->check(CLI::IsMember({"digits5", "digits7", "hex8", "uuid"}));
 }
 
 void add_haystack(CLI::App& app, std::string& file) {
@@ -453,11 +461,11 @@ Verb sweep_verb(const std::string& name, const std::string& summary, const std::
                        "budgets to try, for each policy that has the key budget")
             ->delimiter(',')
             ->type_name("N,..")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--lengths", o->lengths, "tokens of the prompt [1024,2048,4096]")
             ->delimiter(',')
             ->type_name("N,..")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         if (task->at_depths()) {
           app.add_option("--depths", o->depths, "where the needle stands, in % [10,30,50,70,90]")
               ->delimiter(',')
@@ -477,7 +485,7 @@ Verb sweep_verb(const std::string& name, const std::string& summary, const std::
         app.add_option("--max-tokens", o->max_tokens,
                        "longest answer [" + task->longest_answer() + "]")
             ->type_name("N")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--make", o->make, "write the items as JSON lines, and stop")
             ->type_name("FILE");
         app.add_option("--items", o->items, "items that --make wrote")->type_name("FILE");

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/profile_report.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
@@ -151,35 +152,34 @@ int bench(const BenchOptions& o) {
 }  // namespace
 
 Verb verb_bench_model() {
-  return {"bench model", "prefill and decode speed of a model on this machine", [](CLI::App& app) {
-            auto o = std::make_shared<BenchOptions>();
-            teach(app, "  tessera bench model --prompt-tokens 512 --tokens 64");
-            add_model(app, o->common);
-            app.add_option("--prompt-tokens", o->prompt_tokens, "tokens of the prompt [512]")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--tokens", o->tokens, "tokens decoded after it [64]")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--rounds", o->rounds, "rounds, the best of which counts [3]")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--batch", o->batch,
-                           "texts decoded together, whose tokens all count [1]")
-                ->check(CLI::Range(1, 4096));
-            app.add_option("--verify", o->verify,
-                           "also time passes over N tokens of a text, as drafts are checked; with "
-                           "--context full")
-                ->type_name("N")
-                ->check(CLI::Range(1, 512));
-            app.add_flag("--profile", o->profile,
-                         "a further round, timed by operation beside the floor");
-            app.add_option("--context", o->context, "what each token sees [full]");
-            add_ctx(app, o->common);
-            add_cache_type(app, o->common);
-            add_precise(app, o->common);
-            add_device(app, o->common);
-            add_threads(app, o->common);
-            add_json(app, o->common);
-            return [o] { return bench(*o); };
-          }};
+  return {
+      "bench model", "prefill and decode speed of a model on this machine", [](CLI::App& app) {
+        auto o = std::make_shared<BenchOptions>();
+        teach(app, "  tessera bench model --prompt-tokens 512 --tokens 64");
+        add_model(app, o->common);
+        app.add_option("--prompt-tokens", o->prompt_tokens, "tokens of the prompt [512]")
+            ->check(above_zero());
+        app.add_option("--tokens", o->tokens, "tokens decoded after it [64]")->check(above_zero());
+        app.add_option("--rounds", o->rounds, "rounds, the best of which counts [3]")
+            ->check(above_zero());
+        app.add_option("--batch", o->batch, "texts decoded together, whose tokens all count [1]")
+            ->check(CLI::Range(1, 4096));
+        app.add_option("--verify", o->verify,
+                       "also time passes over N tokens of a text, as drafts are checked; with "
+                       "--context full")
+            ->type_name("N")
+            ->check(CLI::Range(1, 512));
+        app.add_flag("--profile", o->profile,
+                     "a further round, timed by operation beside the floor");
+        app.add_option("--context", o->context, "what each token sees [full]");
+        add_ctx(app, o->common);
+        add_cache_type(app, o->common);
+        add_precise(app, o->common);
+        add_device(app, o->common);
+        add_threads(app, o->common);
+        add_json(app, o->common);
+        return [o] { return bench(*o); };
+      }};
 }
 
 }  // namespace tessera::cli

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/sinks_of_text.h"
 #include "tessera/base/error.h"
@@ -241,7 +242,7 @@ Verb verb_calibrate() {
         app.add_option("--min-queries", o->rule.min_queries,
                        "queries that must have seen a token before it may be a sink [16]")
             ->type_name("N")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--mode", o->mode, "as the key of --context act [prompt]")
             ->check(CLI::IsMember({"prompt", "running", "pass"}));
         app.add_option("--margin", o->keep.margin,
@@ -253,7 +254,7 @@ Verb verb_calibrate() {
             ->check(CLI::IsMember({"accuracy", "logprob"}));
         app.add_option("--max-heads", o->keep.most, "keep the best so many [all]")
             ->type_name("N")
-            ->check(CLI::NonNegativeNumber);
+            ->check(from_zero());
         app.add_option("--seed", o->seed, "seed of items, sets and draws [1]")->type_name("N");
         add_threads(app, o->common);
         add_json(app, o->common);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apps/tessera/human.h"
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/session.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
@@ -213,7 +214,7 @@ Verb verb_convert() {
             app.add_option("--calibrate-tokens", o->calibrate_tokens,
                            "tokens of the text to read, from all over it [8192]")
                 ->type_name("N")
-                ->check(CLI::PositiveNumber);
+                ->check(above_zero());
             add_threads(app, o->common);
             add_json(app, o->common);
             return [o] { return convert(*o); };

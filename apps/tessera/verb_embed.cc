@@ -10,13 +10,11 @@
 
 #include "apps/tessera/session.h"
 #include "tessera/base/error.h"
+#include "tessera/network/text_group.h"
 #include "tessera/text/corpus.h"
 
 namespace tessera::cli {
 namespace {
-
-// Tokens of texts that are computed together.
-constexpr int64_t kTogether = 512;
 
 struct EmbedOptions {
   CommonOptions common;
@@ -49,16 +47,13 @@ int embed(EmbedOptions o) {
   EncodeOptions encode;
   encode.special_in_text = o.special_in_text;
   if (o.truncate) encode.longest = longest;
-  // Short texts go through the network together: alone, each would read all weights for itself.
-  std::vector<std::vector<int32_t>> group;
-  int64_t tokens = 0;
+  TextGroup group;
   const auto flush = [&] {
-    for (const std::vector<float>& vector : embed_texts(*network, group)) {
+    for (const std::vector<float>& vector : embed_texts(*network, group.texts())) {
       put_now(o.common.json ? nlohmann::json{{"embedding", vector}}.dump() + "\n"
                             : fmt::format("{:.6f}\n", fmt::join(vector, " ")));
     }
     group.clear();
-    tokens = 0;
   };
   for (size_t i = 0; i < texts.size(); ++i) {
     Encoding e = tokenizer->encode(texts[i], encode);
@@ -68,9 +63,8 @@ int embed(EmbedOptions o) {
                   fmt::format("has {} tokens; {} takes {}", e.ids.size(), files.reference, longest),
                   "Cut it into shorter texts, or give --truncate to use its beginning.");
     }
-    tokens += static_cast<int64_t>(e.ids.size());
-    group.push_back(std::move(e.ids));
-    if (tokens >= kTogether) flush();
+    group.add(std::move(e.ids));
+    if (group.full()) flush();
   }
   flush();
   return kDone;

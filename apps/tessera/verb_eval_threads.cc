@@ -32,8 +32,15 @@ class ThreadTask final : public SweepTask {
                  "are --count");
     app.add_option("--placement", placement_, "with --steps 1: where the asked keys stand [random]")
         ->check(CLI::IsMember({"random", "clustered"}));
+    app.add_option("--rng", rng_,
+                   "what draws keys and values: philox, or python, which with --unit uuid draws "
+                   "those of random.Random(seed + item) [philox]")
+        ->check(CLI::IsMember({"philox", "python"}));
   }
   void check() const override {
+    if (rng_ == "python" && threads_.unit != NeedleUnit::uuid) {
+      throw WrongCommand("--rng python", "draws UUIDs", "Add --unit uuid.");
+    }
     const bool clustered = placement_ == "clustered";
     if (threads_.steps > 1 && (threads_.marked || clustered)) {
       throw WrongCommand(threads_.marked ? "--marked" : "--placement clustered",
@@ -49,6 +56,7 @@ class ThreadTask final : public SweepTask {
   bool placed() const override { return threads_.steps == 1 && !threads_.list(); }
   std::string prepare() override {
     threads_.seed = seed;
+    threads_.as_python = rng_ == "python";
     threads_.clustered = placement_ == "clustered";
     threads_.direction = direction_ == "forward"    ? ThreadDirection::forward
                          : direction_ == "backward" ? ThreadDirection::backward
@@ -56,20 +64,26 @@ class ThreadTask final : public SweepTask {
     return "pairs";
   }
   nlohmann::ordered_json settings() const override {
-    return {{"unit", unit_name(threads_.unit)}, {"steps", threads_.steps},
-            {"direction", direction_},          {"count", threads_.count},
-            {"marked", threads_.marked},        {"placement", placement_},
-            {"branches", threads_.branches}};
+    nlohmann::ordered_json out = {{"unit", unit_name(threads_.unit)}, {"steps", threads_.steps},
+                                  {"direction", direction_},          {"count", threads_.count},
+                                  {"marked", threads_.marked},        {"placement", placement_},
+                                  {"branches", threads_.branches}};
+    if (threads_.as_python) out["rng"] = rng_;
+    return out;
   }
   NeedleItem make(const std::string&, double depth, uint64_t index, int64_t room,
                   const std::function<int64_t(const std::string&)>& length) const override {
-    return make_thread(threads_, depth, index, room, length);
+    // Python's seeds are small numbers: the same pairs begin texts of every length.
+    return make_thread(threads_, depth, threads_.as_python ? index % 100'000 : index, room, length);
   }
   // A value in a list takes its own tokens, quotes and a comma.
   int64_t answer_tokens(const std::string&) const override {
-    return 24 + (threads_.list() ? 16 * threads_.count : 0);
+    const int64_t more = threads_.unit == NeedleUnit::uuid ? 32 : 0;
+    return 24 + more + (threads_.list() ? (16 + more) * threads_.count : 0);
   }
-  std::string longest_answer() const override { return "24, and 16 a value of a list"; }
+  std::string longest_answer() const override {
+    return "24, and 16 a value of a list; 32 more each for UUIDs";
+  }
   nlohmann::ordered_json score(const NeedleItem& item, const std::string& output) const override {
     if (item.answers.empty()) return SweepTask::score(item, output);
     const ListScore s = score_list(output, item.answers, !threads_.marked);
@@ -81,7 +95,7 @@ class ThreadTask final : public SweepTask {
 
  private:
   ThreadOptions threads_;
-  std::string direction_ = "forward", placement_ = "random";
+  std::string direction_ = "forward", placement_ = "random", rng_ = "philox";
 };
 
 }  // namespace

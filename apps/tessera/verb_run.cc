@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "apps/tessera/answer.h"
+#include "apps/tessera/human.h"
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/profile_report.h"
 #include "apps/tessera/read_document.h"
 #include "apps/tessera/session.h"
@@ -19,6 +21,7 @@
 #include "tessera/base/spec.h"
 #include "tessera/decode/generate.h"
 #include "tessera/eval/trace_file.h"
+#include "tessera/files/memory_plan.h"
 #include "tessera/files/weights_hash.h"
 #include "tessera/network/past_file.h"
 #include "tessera/network/policy.h"
@@ -67,6 +70,7 @@ class Runner {
     Generation g = answer(prompt);
     print(g);
     if (profile_ && !o_.common.json) tell("\n" + profile_->table());
+    if (!o_.common.json) say_if_nothing_was_left_out(g);
     if (g.best.finish == Finish::error) throw Error("answer", g.error);
     if (!o_.trace.empty()) write_trace(prompt, g);
     const bool stopped = g.best.finish == Finish::cancelled && interrupted();
@@ -137,7 +141,20 @@ class Runner {
     return kDone;
   }
 
+  // What would end in the kernel's hands is refused with the numbers.
+  void need_memory(int64_t tokens) const {
+    const int64_t free = available_memory();
+    const int64_t needed = session_.model->cache_bytes_for(tokens, options_.prefill_chunk);
+    if (free <= 0 || needed <= free) return;
+    throw Error("prompt",
+                fmt::format("the keys and values of its {} tokens take {}, and {} are free",
+                            grouped(tokens), human_bytes(needed), human_bytes(free)),
+                "Shorten it, read a document with --read, or name a policy that lets go of what it "
+                "has read (`tessera list context`).");
+  }
+
   Generation answer(const ChatPrompt& prompt) {
+    need_memory(static_cast<int64_t>(prompt.ids.size()));
     interrupted();  // installs the handler
     std::stop_source stop;
     GenerateCallbacks callbacks;
@@ -204,6 +221,17 @@ class Runner {
       put_now(dump(result) + "\n");
     }
     if (!o_.common.json && !g.best.text.ends_with('\n')) put_now("\n");
+  }
+
+  // A policy that did nothing says so; with --json, attended_everything does.
+  void say_if_nothing_was_left_out(const Generation& g) const {
+    if (!g.past || make_guest<ContextPolicy>(o_.context)->attends_everything()) return;
+    const PastCounters c = g.past->counters();
+    if (c.full_steps < c.steps || c.selections > 0) return;
+    tell(fmt::format(
+        "tessera run: --context {} left nothing out: {} tokens are no more than it lets "
+        "a token see",
+        o_.context, c.tokens_seen));
   }
 
   const RunOptions& o_;
@@ -275,7 +303,7 @@ Verb verb_run() {
         app.add_option("--max-tokens", o->max_tokens,
                        "longest answer [as much as the context holds]")
             ->type_name("N")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--temp", o->temp, "temperature; 0 is greedy [the model's own, else greedy]")
             ->type_name("T");
         app.add_option("--top-k", o->top_k, "keep the k likeliest tokens")->type_name("K");

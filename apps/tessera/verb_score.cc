@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/session.h"
 #include "apps/tessera/spec_flags.h"
 #include "tessera/base/error.h"
@@ -104,12 +105,12 @@ Verb verb_score() {
         add_model(app, o->common);
         add_tokenizer(app, o->common);
         app.add_option("--window", o->score.window, "tokens seen at once [the model's context]")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--stride", o->score.stride, "tokens by which windows move [half a window]")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--prefill", o->score.prefill,
                        "prefill N tokens, decode the rest one by one")
-            ->check(CLI::NonNegativeNumber);
+            ->check(from_zero());
         app.add_option("--context", o->context,
                        "what each token sees [full]; more: tessera list context");
         add_ctx(app, o->common);

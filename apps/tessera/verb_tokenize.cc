@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/error.h"
 #include "tessera/base/progress.h"
@@ -365,7 +366,7 @@ Verb verb_tokenize() {
         app.add_option("--shard-tokens", options->shard_tokens,
                        "with -o: a shard ends with the document that reaches them [67108864]")
             ->type_name("N")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--dedup", options->dedup,
                        "with -o: leave out documents that were there before: exact, "
                        "minhash:threshold=0.8")
@@ -376,7 +377,7 @@ Verb verb_tokenize() {
         app.add_option("--split", options->split,
                        "cut the text into pieces of at most so many tokens: their byte ranges")
             ->type_name("N")
-            ->check(CLI::PositiveNumber);
+            ->check(above_zero());
         app.add_option("--best", options->best,
                        "the N ways to cut the text that score most, or draw among them (Unigram)")
             ->type_name("N")
@@ -387,7 +388,7 @@ Verb verb_tokenize() {
                        "with --sample: how often a merge is passed over, or the power of a way's "
                        "probability (Unigram) [the file's, else 0.1]")
             ->type_name("P")
-            ->check(CLI::NonNegativeNumber);
+            ->check(from_zero());
         app.add_option("--seed", options->seed,
                        "with --sample: the same number draws the same tokens [at random]")
             ->type_name("N");

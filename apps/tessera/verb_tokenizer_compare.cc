@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/tessera/linguistic_report.h"
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/verb.h"
 #include "tessera/base/atomic_file.h"
 #include "tessera/eval/text_noise.h"
@@ -426,7 +427,7 @@ Verb verb_tokenizer_compare() {
             ->type_name("NAME|FILE");
         app.add_option("--costliest", options->costliest, "words to list [10]")
             ->type_name("N")
-            ->check(CLI::NonNegativeNumber);
+            ->check(from_zero());
         return [options] { return compare(*options); };
       }};
 }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "apps/tessera/number_checks.h"
 #include "apps/tessera/verb.h"
 #include "tessera/tokenizer/convert.h"
 #include "tessera/tokenizer/model_tokenizer.h"
@@ -58,7 +59,7 @@ Verb verb_tokenizer_convert() {
             app.add_option("--probes", options->conversion.probes,
                            "random texts of which ids and bytes must agree [20000]")
                 ->type_name("N")
-                ->check(CLI::PositiveNumber);
+                ->check(above_zero());
             app.add_flag("--without-normaliser", options->conversion.without_normaliser,
                          "write a format that cannot bring texts to NFC all the same; the texts "
                          "compared are NFC then");

@@ -199,6 +199,10 @@ std::unique_ptr<ContextPolicy> act(const ActOptions& o) {
   if (!(o.tau > 0 && o.tau < 1)) {
     throw Error("act: tau", "is neither above 0 nor below 1", "Give 0.1, or another share.");
   }
+  if (o.alpha > 0 && o.tau != ActOptions{}.tau) {
+    throw Error("act: tau", "does nothing beside alpha, which stands instead of it",
+                "Give one of the two.");
+  }
   ActFile file;
   file.beta = o.beta;
   file.rule = {o.tau, o.alpha, o.min_queries};

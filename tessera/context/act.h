@@ -38,9 +38,9 @@ void fields(V& v, ActOptions& o) {
   v("any_layer", o.any_layer, "heads of the first two layers and the last one may be named");
 }
 
-// beta = 1: full attention, to the bit. Throws Error for a tau of 0 or 1, a list of heads that is
-// none, and a file that is damaged or says what other keys say; when it meets the network, for a
-// file made with other weights, and for layers and heads that there are not.
+// beta = 1: full attention, to the bit. Throws Error for a tau of 0 or 1 or beside an alpha, a list
+// of heads that is none, and a file that is damaged or says what other keys say; when it meets the
+// network, for a file made with other weights, and for layers and heads that there are not.
 std::unique_ptr<ContextPolicy> act(const ActOptions& options);
 
 }  // namespace tessera

@@ -160,7 +160,7 @@ class Recycled final : public ContextPolicy {
                      [&](int32_t a, int32_t b) { return received(a) < received(b); });
     r.next = 0;
     r.everything = true;
-    ++r.made;
+    if (entries > options_.budget) ++r.made;  // else nothing was left out
   }
 
   void admit(const LayerView& view, int64_t kv_head, int32_t entry, Recent& r) const {
@@ -188,6 +188,18 @@ class Recycled final : public ContextPolicy {
 
 std::unique_ptr<ContextPolicy> recycled(const RecycledOptions& options) {
   need_odd_pool(options.pool, "recycled");
+  // A key of the other way would do nothing.
+  const RecycledOptions standard;
+  const bool by_stride = options.when == "stride";
+  const char* idle = nullptr;
+  if (by_stride && options.threshold != standard.threshold) idle = "threshold";
+  if (by_stride && options.compare != standard.compare) idle = "compare";
+  if (!by_stride && options.stride != standard.stride) idle = "stride";
+  if (idle) {
+    throw Error(
+        std::string("recycled: ") + idle, "does nothing with when=" + options.when,
+        std::string("Leave it out, or give when=") + (by_stride ? "compare" : "stride") + ".");
+  }
   return std::make_unique<Recycled>(options);
 }
 

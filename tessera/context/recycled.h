@@ -42,7 +42,8 @@ void fields(V& v, RecycledOptions& o) {
 }
 
 // Needs rotary positions and no sliding windows. The trained window stays the limit. budget >=
-// tokens, or when=stride,stride=1: full attention. Throws Error for an even pool.
+// tokens, or when=stride,stride=1: full attention. Throws Error for an even pool, and for a key
+// that `when` leaves without a meaning.
 std::unique_ptr<ContextPolicy> recycled(const RecycledOptions& options);
 
 }  // namespace tessera

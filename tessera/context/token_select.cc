@@ -243,6 +243,10 @@ std::unique_ptr<ContextPolicy> token_select(const TokenSelectOptions& options) {
                     ": its first tokens would not see themselves",
                 "Give a chunk of at most `local`.");
   }
+  if (options.theta > 1 && options.theta != 2) {
+    throw Error("token-select: theta", "lies above 1, which no cosine passes",
+                "Give -1 to 1, or 2 to choose anew for every token.");
+  }
   return std::make_unique<TokenSelect>(options);
 }
 

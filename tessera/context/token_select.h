@@ -43,7 +43,7 @@ void fields(V& v, TokenSelectOptions& o) {
 
 // Needs rotary positions and no sliding windows; with slot positions sinks + k + local must fit the
 // trained window, with original ones the text. sinks + k + local >= tokens: full attention. Throws
-// Error for an even pool and for a chunk that is larger than `local`.
+// Error for an even pool, a chunk that is larger than `local` and a theta between 1 and 2.
 std::unique_ptr<ContextPolicy> token_select(const TokenSelectOptions& options);
 
 }  // namespace tessera

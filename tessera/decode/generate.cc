@@ -34,7 +34,8 @@ std::string too_long_remedy(const CausalModel& model, int64_t needed) {
   std::string out = needed <= trained
                         ? "The model was trained for " + std::to_string(trained) + ": --ctx " +
                               std::to_string(trained) + " opens it for them. Or shorten the prompt"
-                        : "Shorten it, take a model with a longer context";
+                        : "Shorten it, take a model with a longer context, stretch this one's "
+                          "(--rope-scaling)";
   return out += ", or name a policy that serves longer inputs (`tessera list context`).";
 }
 

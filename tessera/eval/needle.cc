@@ -48,16 +48,6 @@ const char* pick(Random& random, const List& list) {
   return list[random.below(std::size(list))];
 }
 
-std::string number(Random& random, NeedleUnit unit) {
-  if (unit == NeedleUnit::hex8) {
-    std::string out;
-    for (int i = 0; i < 8; ++i) out += "0123456789abcdef"[random.below(16)];
-    return out;
-  }
-  const uint64_t least = unit == NeedleUnit::digits5 ? 10'000 : 1'000'000;
-  return std::to_string(least + random.below(9 * least));
-}
-
 std::string needle_of(NeedleKind kind, const std::string& key, const std::string& value) {
   if (kind == NeedleKind::passkey) {
     return "The pass key is " + value + ". Remember it. " + value + " is the pass key.";
@@ -89,6 +79,19 @@ std::string trimmed(std::string_view text) {
 }
 
 }  // namespace
+
+std::string random_value(Random& random, NeedleUnit unit) {
+  if (unit == NeedleUnit::digits5 || unit == NeedleUnit::digits7) {
+    const uint64_t least = unit == NeedleUnit::digits5 ? 10'000 : 1'000'000;
+    return std::to_string(least + random.below(9 * least));
+  }
+  std::string out;
+  for (int i = 0; i < (unit == NeedleUnit::hex8 ? 8 : 36); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    out += dash ? '-' : "0123456789abcdef"[random.below(16)];
+  }
+  return out;
+}
 
 std::vector<std::string> sentences_of(std::string_view text) {
   std::vector<std::string> out;
@@ -164,7 +167,7 @@ NeedleItem make_needle(const NeedleOptions& options, const std::vector<std::stri
   while (static_cast<int64_t>(keys.size()) < count) {
     std::string key = random_key(random);
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
-    const std::string value = number(random, options.unit);
+    const std::string value = random_value(random, options.unit);
     if (keys.empty()) item.answer = value;
     needles.push_back(needle_of(options.kind, key, value));
     keys.push_back(std::move(key));

@@ -23,7 +23,11 @@ enum class NeedleUnit : uint8_t {
   digits5,  // no leading zero
   digits7,
   hex8,
+  uuid,  // lower case
 };
+
+// A value of the unit, any of them as likely as any other.
+std::string random_value(Random& random, NeedleUnit unit);
 
 struct NeedleOptions {
   NeedleKind kind = NeedleKind::keyed;

@@ -102,13 +102,14 @@ struct Reading {
   const char* spec;
   bool both;  // whether it is asked both ways, not in other words alone
 };
-enum Which : size_t { kMiddle, kLast, kWords, kVectors, kRandom, kReaders };
+enum Which : size_t { kMiddle, kLast, kWords, kVectors, kEnds, kRandom, kReaders };
 constexpr Reading kReadings[kReaders] = {
     {"infini-retri", "infini-retri:always=on", true},
     // Twice as slow, and only the harder question tells it from the middle one.
     {"infini-retri, the last layer", "infini-retri:always=on,layer=last", false},
     {"bm25", "bm25:always=on", true},
     {"similar, with minilm", "similar:model=minilm,always=on", true},
+    {"truncate", "truncate:always=on", true},
     {"random", "random:always=on", true},
 };
 

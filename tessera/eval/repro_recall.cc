@@ -33,7 +33,8 @@ RecallBench::RecallBench(const ReproRequest& request, int64_t cells)
   Pool::instance().set_threads(request.threads);
 }
 
-RecallCell RecallBench::ask(const std::string& policy, int64_t length, int64_t far) {
+RecallCell RecallBench::ask(const std::string& policy, int64_t length, int64_t far,
+                            SelectionSink* sink) {
   // Its window stands in the way of full attention alone, and changes no angle.
   if (served_ != length) {
     ModelFiles files = files_;
@@ -41,6 +42,7 @@ RecallCell RecallBench::ask(const std::string& policy, int64_t length, int64_t f
     network_ = load_network(files);
     served_ = length;
   }
+  trace_selections(*network_, sink);
   RecallCell out;
   out.score = recall_score(*network_, policy, {length, kEach}, sequences_, request_.seed, far, [&] {
     progress_.advance();

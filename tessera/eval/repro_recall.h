@@ -9,6 +9,7 @@
 #include "tessera/eval/recall_task.h"
 #include "tessera/eval/repro.h"
 #include "tessera/eval/repro_tools.h"
+#include "tessera/network/selection_trace.h"
 
 namespace tessera {
 
@@ -24,7 +25,9 @@ class RecallBench {
 
   // Asks 512 questions, or request.items rounded up to whole sequences of 32, in sequences of
   // `length`; `far` as in recall_score(). Full attention is asked in texts of any length, too.
-  RecallCell ask(const std::string& policy, int64_t length, int64_t far = 0);
+  // `sink` (null: nobody) is told what is chosen.
+  RecallCell ask(const std::string& policy, int64_t length, int64_t far = 0,
+                 SelectionSink* sink = nullptr);
 
  private:
   ReproRequest request_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 
 #include "tessera/base/pool.h"
 #include "tessera/base/random.h"
+#include "tessera/eval/attention_mass.h"
 #include "tessera/eval/repro_texts.h"
 #include "tessera/eval/repro_tools.h"
 #include "tessera/eval/score.h"
@@ -42,11 +44,17 @@ constexpr Policy kSpecs[kPolicies] = {
 struct Measured {
   std::vector<double> loss;  // nats a token, of each text
   double keys = 0;           // read a step, layer and KV head, mean over texts
+  // Of full attention's weight, where a step leaves something out: what the list holds, what the
+  // newest entries of the same number would, and what a list of each age holds, in tokens.
+  double held = 0, newest = 0;
+  std::map<int64_t, double> held_at;
 };
 
 Measured measure(const std::string& spec, const ModelFiles& files,
                  const std::vector<std::vector<TokenId>>& texts, ReproProgress& progress) {
   LanguageModel model(load_network(files), spec);
+  AttentionMass mass(files.description.layers);
+  trace_selections(model.network(), &mass);
   ScoreOptions options;
   options.prefill = kPrompt;
   Measured out;
@@ -57,6 +65,9 @@ Measured measure(const std::string& spec, const ModelFiles& files,
                 static_cast<double>(s.context.decoded_steps) / static_cast<double>(texts.size());
     progress.advance();
   }
+  out.held = 100 * mass.mean();
+  out.newest = 100 * mass.of_newest();
+  for (const int64_t age : {1, 49}) out.held_at[age] = 100 * mass.of_token(kPrompt - 1 + age);
   return out;
 }
 
@@ -113,6 +124,8 @@ ReproResult repro_recycled_attention(const ReproRequest& request) {
     const auto n = static_cast<int64_t>(texts.size());
     const double keys = all.back().keys;
     out.figures.push_back({p.name, "keys a step", keys, keys, keys, n});
+    const double held = all.back().held;
+    if (held > 0) out.figures.push_back({p.name, "% of attention held", held, held, held, n});
   }
   const auto gap = [&](Which better, const std::string& name) {
     out.figures.push_back(closed(name, all[kFull], all[better], all[kSnap]));
@@ -146,6 +159,14 @@ ReproResult repro_recycled_attention(const ReproRequest& request) {
        ten.low <= 0 ? ReproVerdict::nothing
                     : verdict_of(std::abs(listed.value - ten.value) <= 0.25 * ten.value &&
                                  kept.value < listed.value)});
+  const Measured& old = all[kFifty];
+  out.claims.push_back(
+      {"a list holds the attention of the steps behind it: more than the newest tokens of its "
+       "size, and the more the younger it is",
+       "what it rests on; no figure",
+       fmt::format("every 10: {:.1f} %, newest {:.1f} %; {:.1f} % after 1 token, {:.1f} % after 49",
+                   all[kTen].held, all[kTen].newest, old.held_at.at(1), old.held_at.at(49)),
+       verdict_of(all[kTen].held > all[kTen].newest && old.held_at.at(1) > old.held_at.at(49))});
   return out;
 }
 

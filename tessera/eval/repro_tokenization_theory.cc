@@ -170,6 +170,62 @@ void claim_source(const SourceResult& r, ReproResult& out) {
        fmt::format("{:.4f} against {:.4f}", bpe, greedy), verdict_of(greedy - bpe >= 0.015)});
 }
 
+// A source of 2 to 4 letters and order 1 to 3 whose chances are drawn.
+MarkovSource drawn_source(Random& random) {
+  const size_t letters = 2 + random.below(3), order = 1 + random.below(3);
+  std::vector<double> rows;
+  for (double contexts = std::pow(letters, order); contexts > 0.5; --contexts) {
+    const size_t begin = rows.size();
+    double sum = 0;
+    for (size_t i = 0; i < letters; ++i) sum += rows.emplace_back(0.02 + random.uniform());
+    for (size_t i = begin; i < rows.size(); ++i) rows[i] /= sum;
+  }
+  return {letters, order, std::move(rows)};
+}
+
+// The conditional entropy of a text's letters, by counts, in nats.
+double entropy_behind(const std::string& text, size_t order, size_t letters) {
+  std::vector<double> counts(static_cast<size_t>(std::pow(letters, order + 1)));
+  size_t code = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    code = (code * letters + static_cast<size_t>(text[i] - 'a')) % counts.size();
+    if (i >= order) ++counts[code];
+  }
+  double nats = 0;
+  for (size_t context = 0; context < counts.size(); context += letters) {
+    double all = 0;
+    for (size_t a = 0; a < letters; ++a) all += counts[context + a];
+    for (size_t a = 0; a < letters; ++a) {
+      if (const double n = counts[context + a]; n > 0) nats -= n * std::log(n / all);
+    }
+  }
+  return nats / static_cast<double>(text.size());
+}
+
+void claim_rates(ReproResult& out) {
+  constexpr int kSources = 20;
+  constexpr size_t kLong = 1000000;
+  Random random(3);
+  double of_text = 0, of_model = 0;
+  for (int i = 0; i < kSources; ++i) {
+    const MarkovSource source = drawn_source(random);
+    const std::string text = source.sample(kLong, 1), other = source.sample(kMeasured, 2);
+    const double rate = source.entropy_rate();
+    of_text =
+        std::max(of_text, std::abs(entropy_behind(text, source.order(), source.letters()) - rate));
+    CharacterModel model(source.order() + 1);
+    model.learn(text);
+    of_model =
+        std::max(of_model, std::abs(model.loss(other) / static_cast<double>(other.size()) - rate));
+  }
+  out.claims.push_back(
+      {"the entropy rate that is computed is that of a million letters and of a model of their "
+       "order (20 drawn sources)",
+       "by definition; within 0.005",
+       fmt::format("at most {:.4f} and {:.4f} away", of_text, of_model),
+       verdict_of(of_text <= 0.005 && of_model <= 0.005)});
+}
+
 // Strings of the same lengths as `like`: parts of the lines, or random characters of them.
 std::set<std::string> null_strings(const std::set<std::string>& like, const Lines& lines,
                                    bool substrings) {
@@ -226,6 +282,10 @@ void measure_texts(const ReproTexts& texts, Bench& bench) {
     pairs[d] = bench.measure(chart, "byte pairs", d, *bpe, texts.training, texts.held_out).unigram;
     bench.measure(chart, "Unigram", d, *trained_for_repro(file, bench.request, "sp-unigram", d),
                   texts.training, texts.held_out);
+    // With spaces as marks of their own letter, so that it too has to tell where they stand.
+    bench.measure(chart, "WordPiece, longest match", d,
+                  *trained_for_repro(file, bench.request, "wordpiece", d, "metaspace"),
+                  texts.training, texts.held_out);
     bench.measure(chart, "LZW", d, *trained_for_repro(file, bench.request, "lzw", d),
                   texts.training, texts.held_out);
     if (d != 1000 && d != 4000) continue;
@@ -280,6 +340,7 @@ ReproResult repro_tokenization_theory(const ReproRequest& request) {
   out.claims.push_back({"no tokenizer, way to encode or size is below the entropy rate",
                         "by definition; more than 0.004 would be a fault of the measure",
                         fmt::format("at most {:.4f} below", below), verdict_of(below <= 0.004)});
+  claim_rates(out);
   measure_texts(texts, bench);
   return out;
 }

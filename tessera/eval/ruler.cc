@@ -54,13 +54,7 @@ const Needles* needles_of(const std::string& task) {
 
 std::string draw(Random& random, ItemUnit unit, int parts) {
   if (unit == ItemUnit::words) return random_key(random, parts);
-  if (unit == ItemUnit::digits7) return std::to_string(1'000'000 + random.below(9'000'000));
-  std::string out;
-  for (int i = 0; i < 36; ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    out += dash ? '-' : "0123456789abcdef"[random.below(16)];
-  }
-  return out;
+  return random_value(random, unit == ItemUnit::uuid ? NeedleUnit::uuid : NeedleUnit::digits7);
 }
 
 // As many different ones as are asked for.

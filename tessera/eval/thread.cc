@@ -12,6 +12,7 @@
 
 #include "tessera/base/error.h"
 #include "tessera/base/random.h"
+#include "tessera/eval/python_random.h"
 
 namespace tessera {
 namespace {
@@ -19,15 +20,19 @@ namespace {
 // Apart from the streams of other tasks of the same seed.
 constexpr uint64_t kThreadStream = uint64_t{1} << 40;
 
-std::string unit_of(Random& random, NeedleUnit unit) {
-  if (unit == NeedleUnit::hex8) {
-    std::string out;
-    for (int i = 0; i < 8; ++i) out += "0123456789abcdef"[random.below(16)];
-    return out;
-  }
-  const uint64_t least = unit == NeedleUnit::digits5 ? 10'000 : 1'000'000;
-  return std::to_string(least + random.below(9 * least));
-}
+// Keys and values in the order in which they are drawn.
+class Names {
+ public:
+  Names(const ThreadOptions& o, Random& random, uint64_t index)
+      : unit_(o.unit), random_(random), python_(o.seed + index), as_python_(o.as_python) {}
+  std::string next() { return as_python_ ? python_.uuid() : random_value(random_, unit_); }
+
+ private:
+  NeedleUnit unit_;
+  Random& random_;
+  PythonRandom python_;
+  bool as_python_;
+};
 
 // `count` different numbers below n, in random order.
 std::vector<int64_t> places_of(Random& random, int64_t n, int64_t count) {
@@ -174,10 +179,11 @@ NeedleItem make_thread(const ThreadOptions& options, double depth, uint64_t inde
   // The same for every n that is tried, and the best n is the last one that is built.
   auto build = [&](int64_t n) {
     Random random(options.seed, kThreadStream + index);
+    Names drawn(options, random, index);
     std::vector<std::string> names;
     std::set<std::string> used;
     while (static_cast<int64_t>(names.size()) < 2 * n) {
-      std::string name = unit_of(random, options.unit);
+      std::string name = drawn.next();
       if (used.insert(name).second) names.push_back(std::move(name));
     }
     std::vector<int64_t> places = places_for(random, options, depth, n);
@@ -265,8 +271,13 @@ ListScore score_list(std::string_view output, const std::vector<std::string>& wa
     given = quoted(output.substr(open, output.find(']', open) - open));
   }
   if (given.empty() && !wanted.empty()) {
-    auto part_of = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
-    auto of_unit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    const bool dashes = wanted[0].find('-') != std::string::npos;
+    auto part_of = [&](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || (dashes && c == '-');
+    };
+    auto of_unit = [&](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (dashes && c == '-');
+    };
     for (size_t at = 0; at < output.size();) {
       size_t end = at;
       while (end < output.size() && part_of(output[end])) ++end;

@@ -32,6 +32,9 @@ struct ThreadOptions {
   // the others lead nowhere, and the value at the end of the longest way is asked for. Our reading
   // of branched threads. More than 1 needs steps > 1 and count == 1.
   int64_t branches = 1;
+  // Keys and values are the UUIDs that Python's random.Random(seed + index) draws, one after the
+  // other, as those of the paper's published data are; places stay ours. Needs unit == uuid.
+  bool as_python = false;
 
   bool list() const { return count > 1 || marked; }
   // Pairs that lie on the threads or lead away from them.

@@ -236,11 +236,20 @@ inline void add_outer_product(Register (&sum)[kRows][kCount], Row row, Column co
   }
 }
 
+// With so few rows a block comes from memory and is read once: the half of a block that is read
+// next is fetched meanwhile, number by number at the same place.
+template <CacheType kType, int kRows>
+inline void fetch_next(const void* next, int64_t at) {
+  if constexpr (kRows <= 3) {
+    if (next) __builtin_prefetch(static_cast<const std::byte*>(next) + at * cache_bytes(kType));
+  }
+}
+
 // Scores of kRows queries against kCount registers of keys of a block, from its key `first` on.
-//   out rows kChunkKeys apart
+//   out rows kChunkKeys apart   next   what is read after the block; null: not known
 template <CacheType kType, int kRows, int kCount>
 inline void score_some(const AttendRow* rows, const void* keys, int64_t width, int64_t first,
-                       float* out) {
+                       float* out, const void* next = nullptr) {
   Register sum[kRows][kCount];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -248,6 +257,7 @@ inline void score_some(const AttendRow* rows, const void* keys, int64_t width, i
     for (int j = 0; j < kCount; ++j) sum[r][j] = splat_register(0.f);
   }
   for (int64_t d = 0; d < width; ++d) {
+    fetch_next<kType, kRows>(next, d * kBlockKeys + first);
     add_outer_product(
         sum, [&](int r) { return splat_register(rows[r].query[d]); },
         [&](int j) { return load_some<kType>(keys, d * kBlockKeys + first + kRegisterLanes * j); });
@@ -265,19 +275,21 @@ inline void score_some(const AttendRow* rows, const void* keys, int64_t width, i
   }
 }
 
-// Scores of kRows queries against the 64 keys of a block.   out rows kChunkKeys apart
+// Scores of kRows queries against the 64 keys of a block.   out rows kChunkKeys apart; next as
+// above
 template <CacheType kType, int kRows>
-inline void score_block(const AttendRow* rows, const void* keys, int64_t width, float* out) {
+inline void score_block(const AttendRow* rows, const void* keys, int64_t width, float* out,
+                        const void* next = nullptr) {
   constexpr int kCount = sums_of_row<kRows>();
   for (int64_t first = 0; first < kBlockKeys; first += kRegisterLanes * kCount) {
-    score_some<kType, kRows, kCount>(rows, keys, width, first, out);
+    score_some<kType, kRows, kCount>(rows, keys, width, first, out, next);
   }
 }
 
 // Adds the 64 values of a block, weighted, to kCount registers of dimensions of kRows results.
 template <CacheType kType, int kRows, int kCount>
 inline void weigh_some(const AttendRow* rows, const float* weights, const void* values,
-                       int64_t width, int64_t dimension) {
+                       int64_t width, int64_t dimension, const void* next) {
   Register sum[kRows][kCount];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -289,6 +301,7 @@ inline void weigh_some(const AttendRow* rows, const float* weights, const void* 
   for (int64_t key = 0; key < kBlockKeys; ++key) {
     float scale = 1;
     if constexpr (kType == CacheType::q8) scale = scales_of(values, width)[key];
+    fetch_next<kType, kRows>(next, key * width + dimension);
     add_outer_product(
         sum,
         [&](int r) {
@@ -367,14 +380,20 @@ inline void weigh_scores(const AttendRow& row, float cap, int64_t first, int64_t
 template <CacheType kType>
 void attend_as(const AttendChunk& c) {
   const auto rows = static_cast<int64_t>(c.rows.size());
+  const auto first_from = [](const void* const* blocks, int64_t b, const void* then) {
+    while (b < kChunkBlocks && !blocks[b]) ++b;
+    return b < kChunkBlocks ? blocks[b] : then;
+  };
+  const void* const first_values = first_from(c.values, 0, nullptr);
   int64_t first = kChunkBlocks, last = 0;
   for (int64_t b = 0; b < kChunkBlocks; ++b) {
     if (!c.keys[b]) continue;
     first = std::min(first, b);
     last = b + 1;
+    const void* const next = first_from(c.keys, b + 1, first_values);
     cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
       score_block<kType, kRows>(&c.rows[r], c.keys[b], c.width,
-                                c.scores + r * kChunkKeys + b * kBlockKeys);
+                                c.scores + r * kChunkKeys + b * kBlockKeys, next);
     });
   }
   for (int64_t r = 0; r < rows; ++r) {
@@ -384,10 +403,11 @@ void attend_as(const AttendChunk& c) {
   }
   for (int64_t b = 0; b < kChunkBlocks; ++b) {
     if (!c.keys[b]) continue;
+    const void* const next = first_from(c.values, b + 1, c.then);
     cut_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int64_t r) {
       const float* weights = c.scores + r * kChunkKeys + b * kBlockKeys;
       cut_width<kRows>(c.width, [&]<int kCount>(std::integral_constant<int, kCount>, int64_t d) {
-        weigh_some<kType, kRows, kCount>(&c.rows[r], weights, c.values[b], c.width, d);
+        weigh_some<kType, kRows, kCount>(&c.rows[r], weights, c.values[b], c.width, d, next);
       });
     });
   }

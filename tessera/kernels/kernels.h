@@ -58,8 +58,9 @@ struct AttendChunk {
   const void* values[kChunkBlocks] = {};
   CacheType type = CacheType::f32;
   int64_t width = 0;
-  float softcap = 0;        // cap * tanh(score / cap) when not 0
-  float* scores = nullptr;  // scratch [rows, kChunkKeys]
+  float softcap = 0;           // cap * tanh(score / cap) when not 0
+  float* scores = nullptr;     // scratch [rows, kChunkKeys]
+  const void* then = nullptr;  // a block's keys that are likely to be read next, to be fetched
 };
 
 // Attention of a few rows over chosen keys of one chunk, read where they lie. Keys are scored in

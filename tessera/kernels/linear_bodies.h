@@ -55,6 +55,15 @@ inline float half_sum(const int32_t* x, int64_t ld, int64_t half) {
   return static_cast<float>(128 * coarse + x[(20 + half) * ld]);
 }
 
+// Weights come from memory in one stream, so far in front of what is multiplied: the processor's
+// own fetching begins anew at each page, and one token's products do not hide it.
+constexpr int64_t kAhead = 2048;
+template <int kBytes>
+inline void fetch_ahead(const std::byte* w) {
+#pragma GCC unroll 16
+  for (int at = 0; at < kBytes; at += 64) __builtin_prefetch(w + kAhead + at);
+}
+
 // One group of 16 rows times kTokens of the tile's `ld` tokens. The sums run over blocks in
 // ascending order, in each first the minimum, then the codes: the same for any kTokens.
 template <Packing kPacking, Activations kKind, int kTokens>
@@ -74,18 +83,22 @@ inline void multiply_quantised(const std::byte* w, int64_t blocks, const int32_t
     Codes codes;
     F d, d2, m, m2;
     if constexpr (kPacking == Packing::nibbles) {
+      constexpr int kBytes = 320;
+      fetch_ahead<kBytes>(w);
       codes = unpack_nibbles(w);
       d = load_f16(w + 256);
       m = load_f16(w + 288);
-      w += 320;
+      w += kBytes;
     } else {
+      constexpr int kBytes = 576 + (kHalf ? 64 : 0) + (kMinimum ? (kHalf ? 128 : 64) : 0);
+      fetch_ahead<kBytes>(w);
       codes = load_bytes(w);
       const auto* s = reinterpret_cast<const float*>(w + 512);
       d = load(s);
       if constexpr (kHalf) d2 = load(s + 16);
       if constexpr (kMinimum) m = load(s + (kHalf ? 32 : 16));
       if constexpr (kMinimum && kHalf) m2 = load(s + 48);
-      w += 576 + (kHalf ? 64 : 0) + (kMinimum ? (kHalf ? 128 : 64) : 0);
+      w += kBytes;
     }
 #pragma GCC unroll 16
     for (int first = 0; first < kTokens; first += kStep) {
@@ -152,18 +165,37 @@ inline void multiply_plain(const std::byte* w, int64_t group_bytes, int64_t colu
   }
 }
 
-// Calls use(tokens, first) with compile-time token counts of at most kMost that add up to `tokens`.
+// Calls use(tokens, first) with compile-time token counts of at most kMost that add up to `tokens`,
+// of which there are at most kTileTokens: halves of what is left rather than six and a small rest,
+// which would read the weights again for little.
 template <int kMost, class Use>
 inline void cut_tile(int64_t tokens, Use use) {
-  int64_t t = 0;
-  auto take = [&]<int kTokens>(std::integral_constant<int, kTokens> count) {
-    for (; tokens - t >= kTokens; t += kTokens) use(count, t);
-  };
-  if constexpr (kMost >= 12) take(std::integral_constant<int, 12>{});
-  take(std::integral_constant<int, 6>{});
-  take(std::integral_constant<int, 3>{});
-  take(std::integral_constant<int, 2>{});
-  take(std::integral_constant<int, 1>{});
+  static_assert(kMost == 6 || kMost == kTileTokens);
+  if constexpr (kMost == kTileTokens) {
+    if (tokens == kMost) return use(std::integral_constant<int, kMost>{}, 0);
+  }
+  for (int64_t t = 0, count = tokens > 6 ? (tokens + 1) / 2 : tokens; t < tokens;
+       t += count, count = tokens - t) {
+    switch (count) {
+      case 1:
+        use(std::integral_constant<int, 1>{}, t);
+        break;
+      case 2:
+        use(std::integral_constant<int, 2>{}, t);
+        break;
+      case 3:
+        use(std::integral_constant<int, 3>{}, t);
+        break;
+      case 4:
+        use(std::integral_constant<int, 4>{}, t);
+        break;
+      case 5:
+        use(std::integral_constant<int, 5>{}, t);
+        break;
+      default:
+        use(std::integral_constant<int, 6>{}, t);
+    }
+  }
 }
 
 template <Packing kPacking>

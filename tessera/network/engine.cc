@@ -37,11 +37,15 @@ CacheType cache_type(CacheChoice choice, bool whole) {
 ModelDescription served(const ModelFiles& model, int64_t context) {
   ModelDescription d = model.description;
   if (context > d.context) {
+    std::string remedy = "Give at most --ctx " + std::to_string(d.context);
+    if (d.position == PositionKind::rope && d.rope_scaling.kind == ScalingKind::none) {
+      const int64_t factor = (context + d.context - 1) / d.context;
+      remedy += ", add --rope-scaling yarn:factor=" + std::to_string(factor);
+    }
     throw Error(model.path,
                 "was trained for texts of up to " + std::to_string(d.context) + " tokens, not " +
                     std::to_string(context),
-                "Give at most --ctx " + std::to_string(d.context) +
-                    ", or name a policy that serves longer texts (`tessera list context`).");
+                remedy + ", or name a policy that serves longer texts (`tessera list context`).");
   }
   d.rope_scaling.long_texts = context > d.rope_scaling.original_context;
   return d;

@@ -33,6 +33,8 @@ double reading_speed(std::span<const std::byte> bytes) {
         const Share mine = share_of(static_cast<int64_t>(bytes.size()), thread, team.size(), 64);
         uint64_t sums[8] = {};
         for (int64_t at = mine.begin; at + 64 <= mine.end; at += 64) {
+          // As the kernels fetch them: some processors read a third slower without.
+          __builtin_prefetch(bytes.data() + at + 2048);
           uint64_t line[8];
           std::memcpy(line, bytes.data() + at, sizeof line);
           for (int i = 0; i < 8; ++i) sums[i] += line[i];

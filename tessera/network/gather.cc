@@ -50,6 +50,19 @@ void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, in
   std::fill_n(call.chosen, kChunkBlocks, 0);
 }
 
+// The keys that come after a chunk: those of the next one, or of the next head.
+const void* keys_after(const AttendShape& shape, const KvStore& store, int64_t kv_head,
+                       int64_t chunk, std::span<const Gather> rows) {
+  int64_t at = (chunk + 1) * kChunkBlocks;
+  if (rows.back().end <= at * kBlockKeys) {
+    if (++kv_head == shape.kv_heads) return nullptr;
+    at = rows.front().begin / kBlockKeys;
+  }
+  if (at * kBlockKeys >= store.entries()) return nullptr;
+  const KvBlock* block = store.block(shape.store_layer, kv_head, at);
+  return block ? block->keys : nullptr;
+}
+
 }  // namespace
 
 void attend_chunk(const AttendShape& shape, const KvStore& store, int64_t kv_head, int64_t chunk,
@@ -83,6 +96,7 @@ void attend_chunk(const AttendShape& shape, const KvStore& store, int64_t kv_hea
     call.keys[b] = block->keys;
     call.values[b] = block->values;
   }
+  call.then = keys_after(shape, store, kv_head, chunk, rows);
   kernels().attend(call);
 }
 

@@ -76,7 +76,7 @@ class Traced final : public ContextPolicy {
     if (token < prompt_ - 1) return;
     const bool alone = policy_->per_query_head();
     sink_.take({step.layer, alone ? step.head : step.kv_head * group_, alone ? 1 : group_, token,
-                dropped, damped, runs});
+                dropped, damped, runs, step.view, step.row, step.kv_head});
   }
 
   std::unique_ptr<ContextPolicy> policy_;

@@ -18,6 +18,9 @@ struct Selection {
   int64_t dropped = 0;          // tokens before it that are no entries any more
   bool damped = false;          // the runs are entries whose weights are changed after the softmax
   std::span<const Run> runs;
+  // What the policy looked at, as long as the call; null for one that looks at no keys.
+  const LayerView* view = nullptr;
+  int64_t row = 0, kv_head = 0;  // of the view
 };
 
 class SelectionSink {

@@ -43,6 +43,7 @@ class InfiniRetri final : public Reader {
   }
 
   ReadResult read(const ReadTask& task) const override {
+    const int64_t layer = layer_of(*task.network);  // refused before a short document needs none
     if (auto whole = begin_reading(task, o_.limits)) return *std::move(whole);
     const auto around = static_cast<int64_t>(task.before.size() + task.after.size());
     const int64_t longest = o_.limits.budget + o_.window + around;
@@ -53,7 +54,6 @@ class InfiniRetri final : public Reader {
                               o_.limits.budget, around, longest, task.window),
                   "Lower window or budget.");
     }
-    const int64_t layer = layer_of(*task.network);
     ReadResult out;
     PassageSource source(task, std::min(o_.limits.budget, o_.window), out);
     // What was kept so far and the new passages behind it.

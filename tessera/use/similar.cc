@@ -11,13 +11,11 @@
 #include "tessera/base/error.h"
 #include "tessera/network/engine.h"
 #include "tessera/network/language_model.h"
+#include "tessera/network/text_group.h"
 #include "tessera/tokenizer/model_tokenizer.h"
 
 namespace tessera {
 namespace {
-
-// Tokens of sentences that go through an encoder together.
-constexpr int64_t kTogether = 512;
 
 double cosine(std::span<const float> a, std::span<const float> b) {
   double ab = 0, aa = 0, bb = 0;
@@ -35,8 +33,8 @@ class Vectors {
   virtual ~Vectors() = default;
   virtual std::vector<int32_t> ids(std::string_view text, std::span<const int32_t> known) const = 0;
   virtual std::vector<std::vector<float>> of(std::span<const std::vector<int32_t>> texts) = 0;
-  // Tokens that are worth being computed together.
-  virtual int64_t together() const { return 1; }
+  // Whether many texts at once cost less than one after another.
+  virtual bool together() const { return false; }
 };
 
 class MeanRows final : public Vectors {
@@ -83,7 +81,7 @@ class Encoder final : public Vectors {
   std::vector<std::vector<float>> of(std::span<const std::vector<int32_t>> texts) override {
     return embed_texts(*network_, texts);
   }
-  int64_t together() const override { return kTogether; }
+  bool together() const override { return true; }
 
  private:
   ModelFiles files_;
@@ -111,33 +109,32 @@ class Similar final : public Reader {
     ReadResult out;
     BestPassages best(o_.limits.budget);
     std::vector<Passage> group;
-    std::vector<std::vector<int32_t>> texts;
-    int64_t held = 0, tokens = 0;  // of the group, in the task's tokens and in the encoder's
+    TextGroup texts;
+    int64_t held = 0;  // tokens of the group, the task's; the encoder has its own
     const auto flush = [&] {
       out.most_held = std::max(out.most_held, best.tokens() + held);
       if (texts.empty()) return;
       if (!o_.model.empty()) {
         ++out.network_passes;
-        out.longest_pass = std::max(out.longest_pass, tokens);
+        out.longest_pass = std::max(out.longest_pass, texts.tokens());
       }
-      const auto found = vectors->of(texts);
+      const auto found = vectors->of(texts.texts());
       for (size_t i = 0; i < group.size(); ++i) {
         group[i].score = cosine(question, found[i]);
         best.add(std::move(group[i]));
       }
       group.clear();
       texts.clear();
-      held = tokens = 0;
+      held = 0;
     };
     PassageSource source(task, o_.limits.budget, out);
     for (Passage p; source.next(p);) {
-      texts.push_back(vectors->ids(
+      texts.add(vectors->ids(
           task.document.substr(static_cast<size_t>(p.begin), static_cast<size_t>(p.end - p.begin)),
           p.ids));
       held += p.tokens();
-      tokens += static_cast<int64_t>(texts.back().size());
       group.push_back(std::move(p));
-      if (tokens >= vectors->together()) flush();
+      if (!vectors->together() || texts.full()) flush();
     }
     flush();
     keep(out, best.take());

@@ -287,7 +287,8 @@ TEST(Act, RefusesWhatCannotBe) {
   for (const char* spec :
        {"act:heads=", "act:heads=3", "act:heads=3.", "act:heads=3.1+", "act:heads=3.1+3.1",
         "act:heads=-1.0", "act:heads=3.1;4.1", "act:heads=99999999999999999999.0", "act:tau=0",
-        "act:tau=1", "act:beta=1.1", "act:alpha=-1", "act:file=/none/here"}) {
+        "act:tau=1", "act:beta=1.1", "act:alpha=-1", "act:tau=0.2,alpha=5",
+        "act:file=/none/here"}) {
     EXPECT_THROW(make_guest<ContextPolicy>(spec), Error) << spec;
   }
   EXPECT_EQ(heads_text(parse_heads("12.8+3.0")), "3.0+12.8");

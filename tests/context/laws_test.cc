@@ -120,5 +120,25 @@ TEST(ContextLaws, NoPolicyHoldsMoreThanItSays) {
   }
 }
 
+// Keys of 8 bits are read by full attention's kernel alone: whoever looks at keys is refused at the
+// start, and whoever does not attends as ever.
+TEST(ContextLaws, EveryPolicyThatLooksAtKeysRefusesEightBits) {
+  const ModelFiles model = test::tiny_model(long_description(), 10);
+  EngineOptions options;
+  options.cache = CacheChoice::q8;
+  const auto network = load_network(model, options);
+  const auto ids = random_ids(11, 40, model.description.vocabulary);
+  for (const auto& guest : guests<ContextPolicy>()) {
+    SCOPED_TRACE(guest.entry.name);
+    auto policy = make_guest<ContextPolicy>(guest.entry.name);
+    policy->attach({2, 4, 2, 16, 8192, true, false});
+    if (policy->chooses()) {
+      EXPECT_THROW(network->new_past(guest.entry.name), Error);
+    } else {
+      EXPECT_FALSE(run_pieces(*network, ids, {20, 1}, guest.entry.name).empty());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera

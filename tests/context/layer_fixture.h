@@ -1,6 +1,8 @@
 // One layer of random queries and keys, shown to a policy a pass at a time, as the network would.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <random>
 #include <vector>
@@ -29,6 +31,7 @@ class Layer {
   }
 
   ContextPolicy& policy() { return *policy_; }
+  const LayerView& view() const { return *view_; }  // of the last pass
   KvStore& store() { return store_; }
   int64_t tokens() const { return static_cast<int64_t>(plain_keys.size()); }
 
@@ -44,10 +47,16 @@ class Layer {
       positions_.push_back(static_cast<int32_t>(token));
       std::vector<float>& q = plain_queries.emplace_back(kHeads * kWidth);
       for (float& x : q) x = normal(random_);
+      if (static_cast<size_t>(token) < given_queries.size()) {
+        q = given_queries[static_cast<size_t>(token)];
+      }
       std::copy(q.begin(), q.end(), queries_.begin() + r * kHeads * kWidth);
       for (int64_t h = 0; h < kHeads; ++h) turn(queries_.data() + (r * kHeads + h) * kWidth, token);
       std::vector<float>& k = plain_keys.emplace_back(kKvHeads * kWidth);
       for (float& x : k) x = normal(random_);
+      if (static_cast<size_t>(token) < given_keys.size()) {
+        k = given_keys[static_cast<size_t>(token)];
+      }
       for (int64_t h = 0; h < kKvHeads; ++h) {
         std::vector<float> key(k.begin() + h * kWidth, k.begin() + (h + 1) * kWidth);
         turn(key.data(), token);
@@ -112,6 +121,8 @@ class Layer {
   }
 
   std::vector<std::vector<float>> plain_queries, plain_keys;  // [tokens][heads * width]
+  // What the first tokens have instead of random ones; to be set before they come.
+  std::vector<std::vector<float>> given_queries, given_keys;
 
  private:
   void turn(float* head, int64_t by) const {

@@ -95,6 +95,11 @@ TEST(LongHeads, EachHeadReadsItsBestChunksInSlots) {
         for (int64_t e = run.begin; e < run.end; ++e) got.emplace_back(e, run.query_position - e);
       }
       EXPECT_EQ(got, want) << query << " head " << head;
+      EXPECT_LE(got.size(), static_cast<size_t>(kSlots * kChunk));
+      for (const auto& [entry, distance] : got) {
+        EXPECT_GE(distance, 0);
+        EXPECT_LT(distance, kSlots * kChunk);  // whatever the text's length
+      }
     }
   }
 }

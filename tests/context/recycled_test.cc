@@ -1,6 +1,10 @@
 // Oracle: attention weights in double precision; SnapKV with a window of one; full attention.
+#include <algorithm>
+#include <random>
+
 #include <gtest/gtest.h>
 
+#include "tessera/base/error.h"
 #include "tests/base/same_bits.h"
 #include "tests/context/layer_fixture.h"
 #include "tests/network/tiny_model.h"
@@ -69,6 +73,61 @@ TEST(Recycled, WithoutRefreshIsWhatSnapkvKeeps) {
     EXPECT_EQ(seen.size(), 15U);
     EXPECT_TRUE(std::includes(kept.begin(), kept.end(), seen.begin(), seen.end()));
   }
+}
+
+// Queries that turn slowly, as those of a text do: what the last full step attended to keeps most
+// of the attention of the next steps, and the older the list, the less. The newest tokens of the
+// same number keep less, and a list of everything keeps all.
+TEST(Recycled, TheListHoldsTheAttentionOfTheNextSteps) {
+  constexpr int64_t kPrompt = 300, kBudget = 32;
+  std::mt19937_64 random(5);
+  std::normal_distribution<float> normal(0, 1);
+  std::vector<std::vector<float>> queries = {std::vector<float>(Layer::kHeads * Layer::kWidth)};
+  for (float& x : queries[0]) x = 3 * normal(random);
+  while (queries.size() < kPrompt + 51) {
+    queries.push_back(queries.back());
+    for (float& x : queries.back()) x = 0.98F * x + 0.6F * normal(random);
+  }
+  auto covered = [&](const std::string& spec) {
+    Layer layer(spec, 23);
+    layer.given_queries = queries;
+    layer.policy().announce(kPrompt);
+    for (int64_t first = 0; first < kPrompt;) {
+      const int64_t rows =
+          std::min(layer.policy().together(first, kPrompt - first), kPrompt - first);
+      layer.pass(rows);
+      first += rows;
+    }
+    std::vector<double> mass;  // of each decoded token, the mean of the heads
+    for (int64_t step = 0; step < 50; ++step) {
+      layer.pass(1);
+      double sum = 0;
+      for (int64_t h = 0; h < Layer::kHeads; ++h) {
+        const auto w = layer.weights(layer.tokens() - 1, h);
+        for (const int64_t i : test::entries_of(layer.selected(h / Layer::kGroup, h, 0))) {
+          sum += w[static_cast<size_t>(i)] / Layer::kHeads;
+        }
+      }
+      mass.push_back(sum);
+    }
+    return mass;
+  };
+  const std::string size = std::to_string(kBudget);
+  const auto mine = covered("recycled:pool=1,threshold=-2,budget=" + size);
+  const auto newest =
+      covered("streaming:sinks=4,positions=original,local=" + std::to_string(kBudget - 4));
+  const auto everything = covered("recycled:threshold=-2,budget=400");
+  EXPECT_GT(mine[0], 2 * newest[0]);
+  EXPECT_GT(mine[9], newest[9]);
+  EXPECT_GT(mine[0], mine[49]);
+  for (const double m : everything) EXPECT_NEAR(m, 1, 1e-12);
+}
+
+TEST(Recycled, RefusesKeysThatItsWayLeavesIdle) {
+  EXPECT_THROW(make_guest<ContextPolicy>("recycled:stride=5"), Error);
+  EXPECT_THROW(make_guest<ContextPolicy>("recycled:when=stride,threshold=0.5"), Error);
+  EXPECT_THROW(make_guest<ContextPolicy>("recycled:when=stride,compare=2"), Error);
+  EXPECT_NO_THROW(make_guest<ContextPolicy>("recycled:when=stride,stride=5,compare=5"));
 }
 
 std::vector<float> decoded(Network& network, const std::vector<int32_t>& ids, int64_t prompt,

@@ -2,6 +2,8 @@
 // loops; streaming with slot positions where nothing is chosen.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -81,6 +83,30 @@ TEST(TokenSelect, SeesTheChosenAsASequenceOfTheirOwn) {
   }
 }
 
+// Votes say nothing of where a token stands: other places of the same keys get the same votes.
+TEST(TokenSelect, VotesGoWithTheKeysWhereverTheyStand) {
+  constexpr int64_t kTokens = 60;
+  Layer plain(kSpec, 17), other(kSpec, 18);
+  for (int64_t i = 0; i < kTokens; ++i) plain.pass(1);
+  other.given_queries = plain.plain_queries;
+  other.given_keys = plain.plain_keys;
+  // Tokens kSinks .. kTokens - kLocal - 1 are chosen from.
+  std::vector<int64_t> from(kTokens);
+  std::iota(from.begin(), from.end(), 0);
+  std::shuffle(from.begin() + kSinks, from.end() - kLocal, std::mt19937_64(19));
+  for (size_t i = 0; i < from.size(); ++i) {
+    other.given_keys[i] = plain.plain_keys[static_cast<size_t>(from[i])];
+  }
+  for (int64_t i = 0; i < kTokens; ++i) other.pass(1);
+  std::vector<int64_t> found;
+  for (const int64_t i : test::entries_of(other.selected(0, 0, 0))) {
+    found.push_back(from[static_cast<size_t>(i)]);
+  }
+  EXPECT_FALSE(std::is_sorted(found.begin(), found.end()));
+  std::sort(found.begin(), found.end());
+  EXPECT_EQ(found, test::entries_of(plain.selected(0, 0, 0)));
+}
+
 TEST(TokenSelect, UsesAListAgainWhileTheQueryStays) {
   for (const auto& [theta, again] :
        std::vector<std::pair<std::string, bool>>{{"-1", true}, {"2", false}}) {
@@ -96,6 +122,7 @@ TEST(TokenSelect, UsesAListAgainWhileTheQueryStays) {
 TEST(TokenSelect, RefusesWhatCannotWork) {
   EXPECT_THROW(make_guest<ContextPolicy>("token-select:local=64,chunk=65"), Error);
   EXPECT_THROW(make_guest<ContextPolicy>("token-select:pool=4"), Error);
+  EXPECT_THROW(make_guest<ContextPolicy>("token-select:theta=1.5"), Error);
   auto network = load_network(test::tiny_model(test::tiny_description(), 35));
   EXPECT_THROW(network->new_past("token-select"), Error);
 }

@@ -2,6 +2,8 @@
 #include "tessera/eval/ruler.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cmath>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -105,6 +107,44 @@ TEST(Ruler, AnOutputIsScoredByWhatItContains) {
     EXPECT_EQ(score_contained(c.output, wanted).exact, c.exact) << c.output;
   }
   EXPECT_EQ(score_contained("x", {}).share, 0);
+}
+
+// Whoever lists words of the text at random is right as often as the draw says, within three
+// standard errors: neither the worked example nor the question helps.
+TEST(Ruler, AGuessScoresWhatChanceGives) {
+  for (const std::string task : {"cwe", "fwe"}) {
+    double mean = 0, expected = 0, variance = 0;
+    constexpr int kItems = 40, kListed = 10;
+    for (uint64_t i = 0; i < kItems; ++i) {
+      const NeedleItem item = make_ruler({task, 42 + i, {}}, i, 1200, quarters);
+      const std::string text = item.text.substr(item.text.rfind("\n\n", item.text.size() - 3) + 1);
+      std::set<std::string> all;
+      std::string word;
+      for (const char c : text + " ") {
+        if (std::islower(static_cast<unsigned char>(c))) {
+          word += c;
+        } else {
+          if (word.size() == 6) all.insert(word);
+          word.clear();
+        }
+      }
+      std::vector<std::string> words(all.begin(), all.end());
+      for (const std::string& a : item.answers) ASSERT_TRUE(all.contains(a)) << a;
+      Random random(5, i);
+      std::string output;
+      for (size_t k = 0; k < kListed; ++k) {
+        std::swap(words[k], words[k + random.below(words.size() - k)]);
+        output += words[k] + ", ";
+      }
+      // Each wanted word is listed with probability p; drawn without going back, they compete.
+      const double n = static_cast<double>(words.size()), p = kListed / n;
+      mean += score_contained(output, item.answers).exact / kItems;
+      expected += p / kItems;
+      variance += p * (1 - p) / static_cast<double>(item.answers.size()) / kItems / kItems;
+    }
+    EXPECT_GT(expected, 0.01);
+    EXPECT_NEAR(mean, expected, 3 * std::sqrt(variance)) << task;
+  }
 }
 
 TEST(Chain, TheSolverWritesAValidChainAndFaultsEndOne) {

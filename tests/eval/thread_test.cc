@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tessera/base/error.h"
+#include "tessera/eval/python_random.h"
 
 namespace tessera {
 namespace {
@@ -47,6 +48,50 @@ TEST(Thread, TheSolverFindsEveryAnswerAndDirectionsHold) {
         }
       }
     }
+  }
+}
+
+// Oracle: Python's own random.Random, and the sample that the paper published.
+TEST(Thread, PythonsNumbersAreDrawnAgain) {
+  PythonRandom zero(0);
+  EXPECT_EQ(zero.bits(), 3626764237U);
+  EXPECT_EQ(zero.bits(), 1654615998U);
+  PythonRandom large((uint64_t{1} << 40) + 5);
+  EXPECT_EQ(large.bits(), 2166296868U);
+  EXPECT_EQ(large.bits(), 2220160828U);
+  PythonRandom seven(7);
+  uint32_t last = 0;
+  for (int i = 0; i < 2000; ++i) last = seven.bits();
+  EXPECT_EQ(last, 2803521222U);
+
+  ThreadOptions o{.steps = 1, .unit = NeedleUnit::uuid, .seed = 0};
+  o.as_python = true;
+  const auto only_text = [](const std::string& prompt) {
+    return static_cast<int64_t>(prompt.rfind("\n\n"));
+  };
+  const NeedleItem item = make_thread(o, 0.5, 0, 2000, only_text);
+  EXPECT_EQ(item.text.size(), 2000U);  // 25 pairs of 80 characters
+  EXPECT_TRUE(item.text.starts_with("{\"e3e70682-c209-4cac-629f-6fbed82c07cd\": \""));
+  EXPECT_EQ(item.text.find("247a8333-f7b0-b7d2-cda8-056c3d15eef7"), 12U * 80 + 2);
+  EXPECT_NE(item.question.find("247a8333-f7b0-b7d2-cda8-056c3d15eef7"), std::string::npos);
+  EXPECT_EQ(item.answer, "1759edc3-72ae-2244-8b01-63c1cd9d2b7d");
+  EXPECT_NE(make_thread(o, 0.5, 1, 2000, only_text).text, item.text);
+}
+
+// Whoever guesses UUIDs finds none; in lists they are told by their shape.
+TEST(Thread, UuidsAreFollowedAndNotGuessed) {
+  const ThreadOptions o{.steps = 1, .unit = NeedleUnit::uuid, .count = 3};
+  Random guess(9);
+  for (uint64_t i = 0; i < 20; ++i) {
+    const NeedleItem item = make_thread(o, 0, i, 6000, characters);
+    EXPECT_EQ(solve_threads(item.prompt()), item.answers);
+    EXPECT_EQ((item.text.size()) % 80, 0U);
+    std::string guessed, right = "They are ";
+    for (int g = 0; g < 3; ++g) guessed += random_value(guess, NeedleUnit::uuid) + ", ";
+    for (const std::string& a : item.answers) right += a + ", ";
+    EXPECT_EQ(score_list(guessed, item.answers, true).share, 0);
+    EXPECT_TRUE(score_list(guessed, item.answers, true).parsed);
+    EXPECT_EQ(score_list(right, item.answers, true).share, 1);
   }
 }
 

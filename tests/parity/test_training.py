@@ -229,7 +229,7 @@ SCRIPTS = ("bütün insanlar özgür doğar|все люди рождаются �
            "բոլոր մարդիկ ազատ են|ሰዎች ሁሉ ነጻ ናቸው|人人生而自由|人間は自由である|모든 인간은 자유롭다|མི་ཡོངས་རང་དབང་|ᠬᠦᠮᠦᠨ|ᏂᎦᏓ ᎠᏂᏴᏫ")
 
 
-@pytest.mark.parametrize("model", ["bpe", "supertokens", "lzw", "block", "seq-bpe", "lib:documents=50",
+@pytest.mark.parametrize("model", ["bpe", "supertokens", "superbpe:words=0.5", "lzw", "block", "seq-bpe", "lib:documents=50",
                                    "lib:documents=50,encode=fewest", "forced:groups=years+html,pad=on",
                                    "forced:groups=years+numbers,match=seeded,pad=on"])
 def test_every_text_comes_back(tmp_path, model):

@@ -265,6 +265,14 @@ TEST(InfiniRetri, SaysWhatDoesNotGoTogether) {
   o.layer = "last";
   o.phrase = 300;
   refused(o, "phrase=300");
+  // A layer that there is not is refused where a short document would not need one, too.
+  o.phrase = 8;
+  o.layer = "2";
+  o.limits.always = false;
+  const ReadTask brief = read_task("A dog. A cat.", "where is abc", network.get());
+  EXPECT_THROW(infini_retri(o)->read(brief), Error);
+  o.layer = "last";
+  EXPECT_TRUE(infini_retri(o)->read(brief).whole);
 }
 
 }  // namespace

@@ -295,6 +295,10 @@ WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
   return out;
 }
 
+WordCounts sorted_counts(const WordTable& table) {
+  return collect([&](const auto& visit) { each_sorted(table, visit); }, 0);
+}
+
 std::vector<std::string> notes_of(const WordCounts& counts, const TrainingTexts& texts) {
   std::vector<std::string> notes;
   if (counts.left_out > 0) {

@@ -130,6 +130,9 @@ using CountBlock = std::function<void(const TextBlock& block, WordTable& table)>
 WordCounts count_words(TrainingTexts& texts, const CountBlock& cut,
                        const TrainingTexts::CutLine& place, const TrainingRequest& request);
 
+// The words of a table, all of them.
+WordCounts sorted_counts(const WordTable& table);
+
 // What a person should know of how words were counted.
 std::vector<std::string> notes_of(const WordCounts& counts, const TrainingTexts& texts);
 
