@@ -138,5 +138,120 @@ TEST(Kernels, ScoresAreInnerProducts) {
   }
 }
 
+TEST(Kernels, ChosenKeysServeEachRowWhatItSees) {
+  std::mt19937_64 random(11);
+  std::normal_distribution<float> normal(0, 0.3f);
+  const int64_t width = 48;
+  constexpr size_t kRows = 7;
+  for (CacheType type : {CacheType::f32, CacheType::f16, CacheType::bf16}) {
+    const Cached c = cached(random, type, width);
+    const auto block = static_cast<size_t>(width * kBlockKeys * cache_bytes(type));
+    std::vector<float> q(kRows * 48);
+    for (float& x : q) x = normal(random);
+    uint64_t seen[kRows * kChunkBlocks];
+    for (uint64_t& bits : seen) bits = random() % 3 == 0 ? 0 : random() & random();
+    for (size_t b = 0; b < kChunkBlocks; ++b) seen[2 * kChunkBlocks + b] = 0;  // sees nothing
+    for (const Kernels* k : available_kernels()) {
+      SCOPED_TRACE(k->name);
+      std::vector<float> top(kRows), total(kRows), out(q.size()), scores(kRows * kChunkKeys, NAN);
+      // Rows first .. first + n - 1 together, or each alone over what it sees.
+      const auto attend = [&](size_t first, size_t n) {
+        std::vector<AttendRow> specs(n);
+        for (size_t r = 0; r < n; ++r) {
+          specs[r].query = q.data() + (first + r) * 48;
+          specs[r].maximum = &top[first + r];
+          specs[r].total = &total[first + r];
+          specs[r].weighted = out.data() + (first + r) * 48;
+        }
+        ChosenChunk call;
+        call.rows = specs;
+        call.type = type;
+        call.width = width;
+        call.scores = scores.data();
+        if (n > 1) call.seen = seen + first * kChunkBlocks;
+        for (size_t r = 0; r < n; ++r) {
+          for (size_t b = 0; b < kChunkBlocks; ++b) {
+            call.chosen[b] |= seen[(first + r) * kChunkBlocks + b];
+          }
+        }
+        for (size_t b = 0; b < kChunkBlocks; ++b) {
+          if (call.chosen[b] == 0) continue;
+          call.keys[b] = c.keys.data() + b * block;
+          call.values[b] = c.values.data() + b * block;
+        }
+        k->attend_chosen(call);
+      };
+      attend(0, kRows);
+      EXPECT_EQ(total[2], 0);
+      for (size_t d = 0; d < 48; ++d) EXPECT_EQ(out[2 * 48 + d], 0);
+      const std::vector<float> together = out;
+      for (size_t r = 0; r < kRows; ++r) {
+        if (r != 2) attend(r, 1);
+      }
+      EXPECT_EQ(out, together);
+    }
+  }
+}
+
+TEST(Kernels, CodesAreScoredExactly) {
+  std::mt19937 random(12);
+  for (const int64_t width : {32, 64, 96, 256}) {
+    for (const int64_t keys : {4, 28, 64}) {
+      // The largest sums that 31 bits hold, and queries of one sign among them.
+      const auto most =
+          static_cast<int>(std::min<int64_t>(32767, (int64_t{1} << 31) / 129 / width));
+      std::vector<int8_t> codes(static_cast<size_t>(keys * width));
+      for (int8_t& c : codes) c = static_cast<int8_t>(static_cast<int>(random() % 256) - 128);
+      std::fill_n(codes.begin(), width, int8_t{-128});
+      for (const int64_t n : {1, 3, 5, 12}) {
+        std::vector<int16_t> q(static_cast<size_t>(n * width));
+        for (int16_t& x : q) {
+          x = static_cast<int16_t>(static_cast<int>(random() % (2 * static_cast<unsigned>(most))) -
+                                   most);
+        }
+        std::fill_n(q.begin(), width, static_cast<int16_t>(most));
+        for (const Kernels* k : available_kernels()) {
+          std::vector<int32_t> out(static_cast<size_t>(n * kBlockKeys));
+          k->score_codes(q.data(), n, codes.data(), keys, width, out.data());
+          for (int64_t r = 0; r < n; ++r) {
+            for (int64_t i = 0; i < keys; ++i) {
+              int64_t want = 0;
+              for (int64_t d = 0; d < width; ++d) {
+                want += q[static_cast<size_t>(r * width + d)] *
+                        codes[static_cast<size_t>(i * width + d)];
+              }
+              ASSERT_EQ(out[static_cast<size_t>(r * kBlockKeys + i)], want) << k->name;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Kernels, NumbersAreWidenedExactly) {
+  std::mt19937_64 random(13);
+  const Cached c = cached(random, CacheType::f16, 16), b = cached(random, CacheType::bf16, 16),
+               f = cached(random, CacheType::f32, 16);
+  std::vector<int8_t> high(96), low(96);
+  for (size_t i = 0; i < high.size(); ++i) {
+    high[i] = static_cast<int8_t>(random());
+    low[i] = static_cast<int8_t>(random());
+  }
+  for (const Kernels* k : available_kernels()) {
+    SCOPED_TRACE(k->name);
+    std::vector<float> out(96);
+    for (const auto& [type, from] :
+         {std::pair{CacheType::f16, &c}, {CacheType::bf16, &b}, {CacheType::f32, &f}}) {
+      k->widen(type, from->values.data(), 96, out.data());
+      for (size_t i = 0; i < out.size(); ++i)
+        EXPECT_EQ(static_cast<double>(out[i]), from->value[i]);
+    }
+    k->widen_codes(high.data(), low.data(), 0.25f, 96, out.data());
+    for (size_t i = 0; i < out.size(); ++i)
+      EXPECT_EQ(out[i], 0.25f * static_cast<float>(256 * high[i] + low[i]));
+  }
+}
+
 }  // namespace
 }  // namespace tessera

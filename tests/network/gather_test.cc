@@ -62,7 +62,7 @@ class Gathering : public ::testing::TestWithParam<CacheType> {
 };
 
 TEST_P(Gathering, RowsWithRunsOfTheirOwnGetWhatTheyGetAlone) {
-  std::vector<std::vector<Run>> runs(kRows);
+  std::vector<std::vector<tessera::Run>> runs(kRows);
   for (auto& list : runs) {
     for (int64_t at = 0; at < kEntries; at += 16) {
       if (random_() % 4 == 0) list.push_back({at, std::min(at + 16, kEntries), 0});
@@ -88,7 +88,7 @@ TEST_P(Gathering, CopiesServeAsTheCacheDoes) {
   const std::vector<int32_t> position = {static_cast<int32_t>(kEntries)};
   const LayerView view(shape_, store_, queries_.data(), kRows * kWidth, position, kEntries, 0);
   std::vector<int32_t> list;
-  std::vector<Run> runs;
+  std::vector<tessera::Run> runs;
   for (int32_t e = 1; e < 650; e += 2) list.push_back(e);
   CopiedKeys copies;
   for (int round = 0; round < 2; ++round) {
