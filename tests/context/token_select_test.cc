@@ -42,7 +42,7 @@ std::vector<int64_t> expected(const Layer& layer, int64_t first, int64_t count) 
   return out;
 }
 
-const char* const kSpec = "token-select:sinks=3,k=6,local=8,chunk=8,question=4,theta=2";
+const char* const kSpec = "token-select:sinks=3,k=6,local=8,chunk=8,question=4,theta=2,bits=16";
 
 TEST(TokenSelect, ChoosesWhatAllHeadsVoteFor) {
   Layer layer(kSpec, 11);
@@ -146,7 +146,8 @@ TEST(TokenSelect, WithNothingToChooseIsStreaming) {
   const auto ids = test::random_ids(14, 90, 96);
   const auto want = logits_of(*network, ids, "streaming:sinks=4,local=16");
   const auto got = logits_of(*network, ids, "token-select:sinks=4,k=0,local=16,chunk=16");
-  for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-4) << i;
+  // Single keys are read from copies of 16 bits.
+  for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-4) << i;
 }
 
 }  // namespace
