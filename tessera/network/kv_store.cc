@@ -41,26 +41,20 @@ float write_codes(const float* x, int64_t n, int8_t* codes, int64_t stride) {
 struct KvPool::Slab {
   Slab(int64_t block_count, int64_t bytes_each)
       : size(block_count * bytes_each), blocks(block_count) {
-    // A page is wanted for the whole of it: the addresses of thousands of small ones, which a step
-    // over a long past needs, are more than a processor remembers.
-    reserved = size + kSlabBytes;
-    start = mmap(nullptr, static_cast<size_t>(reserved), PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (start == MAP_FAILED) throw std::bad_alloc();
-    const auto at = (reinterpret_cast<uintptr_t>(start) + kSlabBytes - 1) / kSlabBytes * kSlabBytes;
-    memory = reinterpret_cast<std::byte*>(at);
-    madvise(memory, static_cast<size_t>(size), MADV_HUGEPAGE);
+    void* at = mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) throw std::bad_alloc();
+    memory = static_cast<std::byte*>(at);
     for (int64_t i = 0; i < block_count; ++i) {
       blocks[static_cast<size_t>(i)].keys = memory + i * bytes_each;
       blocks[static_cast<size_t>(i)].values = memory + i * bytes_each + bytes_each / 2;
     }
   }
-  ~Slab() { munmap(start, static_cast<size_t>(reserved)); }
+  ~Slab() { munmap(memory, static_cast<size_t>(size)); }
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
 
-  int64_t size, reserved = 0;
-  void* start = nullptr;
+  int64_t size;
   std::byte* memory = nullptr;
   std::vector<KvBlock> blocks;
 };
