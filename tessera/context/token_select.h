@@ -36,7 +36,7 @@ void fields(V& v, TokenSelectOptions& o) {
   v("positions", o.positions,
     "distances as in the chosen sequence (slot) or in the text (original)", {"slot", "original"});
   v("bits", o.bits,
-    "how much of a key its votes are counted by: codes of 8 bits, or 16, which are exact",
+    "how much of each copied key its votes are counted by: the upper 8 bits, or all 16",
     {"8", "16"});
   v("scale", o.scale, "divide scores by the square root of the head width before the vote");
 }

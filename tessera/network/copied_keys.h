@@ -19,7 +19,6 @@ class CopiedKeys {
   void assign(const LayerView& view, int64_t kv_head, std::span<const int32_t> entries);
   // One more, or another entry in a place.   place: 0 .. size()
   void put(const LayerView& view, int64_t kv_head, int64_t place, int64_t entry);
-  void clear() { size_ = 0; }
   // Sets the blocks of chunk `chunk` (places kChunkKeys * chunk ..) in a call.
   void fill(AttendChunk& call, int64_t chunk) const;
   int64_t bytes() const;
