@@ -149,7 +149,10 @@ TEST(Kernels, ChosenKeysServeEachRowWhatItSees) {
     std::vector<float> q(kRows * 48);
     for (float& x : q) x = normal(random);
     uint64_t seen[kRows * kChunkBlocks];
-    for (uint64_t& bits : seen) bits = random() % 3 == 0 ? 0 : random() & random();
+    for (uint64_t& bits : seen) {
+      const uint64_t some = random();
+      bits = random() % 3 == 0 ? 0 : some & random();
+    }
     for (size_t b = 0; b < kChunkBlocks; ++b) seen[2 * kChunkBlocks + b] = 0;  // sees nothing
     for (const Kernels* k : available_kernels()) {
       SCOPED_TRACE(k->name);

@@ -36,6 +36,7 @@ class Gathering : public ::testing::TestWithParam<CacheType> {
     auto& mine = scratch_.thread(0);
     clear_lines(mine, kRows, kWidth);
     std::vector<Gather> out;
+    out.reserve(kRows);
     for (int64_t r = 0; r < kRows; ++r) {
       out.push_back({queries_.data() + r * kWidth, 0, kEntries, 0, 0.f,
                      &mine.maximum[static_cast<size_t>(r)], &mine.total[static_cast<size_t>(r)],
