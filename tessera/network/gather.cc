@@ -35,6 +35,19 @@ void take(std::span<const Gather> rows, const AttendScratch::PerThread& mine, in
   }
 }
 
+// A call for rows whose results go to the thread's chunk; nothing is marked yet.   specs [rows]
+ChosenChunk aimed(const AttendShape& shape, const KvStore& store, std::span<const Gather> rows,
+                  AttendScratch::PerThread& mine, AttendRow* specs) {
+  ChosenChunk call;
+  call.rows = {specs, rows.size()};
+  call.type = store.shape().type;
+  call.width = store.shape().padded();
+  call.softcap = shape.softcap;
+  call.scores = mine.scores.data();
+  aim(rows, mine, call.width, specs);
+  return call;
+}
+
 // Attention over the keys that are marked, merged into what the rows have gathered.
 void flush(ChosenChunk& call, const AttendShape& shape, const KvStore& store, int64_t kv_head,
            int64_t chunk, std::span<const Gather> rows, AttendScratch::PerThread& mine) {
@@ -118,15 +131,8 @@ void gather(const AttendShape& shape, const KvStore& store, int64_t kv_head,
 void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
                    std::span<const Run> runs, std::span<const Gather> rows,
                    AttendScratch::PerThread& mine) {
-  const int64_t width = store.shape().padded();
   AttendRow specs[kAttendRows];
-  aim(rows, mine, width, specs);
-  ChosenChunk call;
-  call.rows = {specs, rows.size()};
-  call.type = store.shape().type;
-  call.width = width;
-  call.softcap = shape.softcap;
-  call.scores = mine.scores.data();
+  ChosenChunk call = aimed(shape, store, rows, mine, specs);
   int64_t at = -1;
   for (const Run& run : runs) {
     for (int64_t begin = run.begin; begin < run.end;) {
@@ -160,15 +166,8 @@ void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_h
 void gather_seen(const AttendShape& shape, const KvStore& store, int64_t kv_head,
                  std::span<const std::vector<Run>> runs, std::span<const Gather> rows,
                  AttendScratch::PerThread& mine) {
-  const int64_t width = store.shape().padded();
   AttendRow specs[kAttendRows];
-  aim(rows, mine, width, specs);
-  ChosenChunk call;
-  call.rows = {specs, rows.size()};
-  call.type = store.shape().type;
-  call.width = width;
-  call.softcap = shape.softcap;
-  call.scores = mine.scores.data();
+  ChosenChunk call = aimed(shape, store, rows, mine, specs);
   uint64_t seen[kAttendRows * kChunkBlocks];
   call.seen = seen;
   size_t at[kAttendRows] = {};  // each row's first run that does not lie wholly before the chunk

@@ -12,14 +12,19 @@ namespace {
 // The largest whole number that a key's largest becomes: its upper half is 127.
 constexpr float kMostOfKey = 127 * 256;
 
+// The largest magnitude, finite whatever stands there.
+float largest(const float* x, int64_t n) {
+  float most = 0;
+  for (int64_t i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
+  return std::min(most, 1e30f);
+}
+
 // The numbers of a query as whole ones, so small that no sum of products leaves 31 bits; gives
 // their unit.   out [width]
 float whole_query(const float* query, int64_t n, int64_t width, int16_t* out) {
   const float most_of_query =
       static_cast<float>(std::min<int64_t>(32767, (int64_t{1} << 31) / (129 * width)));
-  float most = 0;
-  for (int64_t d = 0; d < n; ++d) most = std::max(most, std::abs(query[d]));
-  most = std::min(most, 1e30f);
+  const float most = largest(query, n);
   const float inverse = most > 0 ? most_of_query / most : 0;
   for (int64_t d = 0; d < n; ++d) {
     const float whole = std::nearbyint(query[d] * inverse);
@@ -37,9 +42,7 @@ void PlainKeys::append(const float* key) {
   const int64_t at = size_ % kBlockKeys;
   int8_t* high = block + at * width_;
   int8_t* low = high + kBlockKeys * width_;
-  float most = 0;
-  for (int64_t d = 0; d < head_width_; ++d) most = std::max(most, std::abs(key[d]));
-  most = std::min(most, 1e30f);
+  const float most = largest(key, head_width_);
   const float inverse = most > 0 ? kMostOfKey / most : 0;
   for (int64_t d = 0; d < head_width_; ++d) {
     // A NaN becomes some number: the layers that made it are looked at elsewhere.
