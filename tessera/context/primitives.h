@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tessera/base/aligned_bytes.h"
 #include "tessera/kernels/kernels.h"
 #include "tessera/network/layer_view.h"
 
@@ -35,7 +36,7 @@ class KeyBlocks {
   int64_t width_;
   CacheType type_;
   int64_t size_ = 0;
-  std::vector<std::vector<std::byte>> blocks_;  // [width, kBlockKeys] each
+  std::vector<AlignedBytes> blocks_;  // [width, kBlockKeys] each
 };
 
 // Bytes of a vector that grew to `size` elements of `each` bytes: its room may be twice that.

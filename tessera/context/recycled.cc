@@ -87,9 +87,10 @@ class Recycled final : public ContextPolicy {
     }
     for (const int32_t entry : r.list) add_run(runs, entry, entry + 1, step.position);
   }
-  const CopiedKeys* copies(const StepView& step) const override {
+  Copies copies(const StepView& step) const override {
     const Recent& r = recent_[static_cast<size_t>(step.layer * kv_heads_ + step.kv_head)];
-    return r.everything || r.list.empty() ? nullptr : &r.copies;
+    if (r.everything || r.list.empty()) return {};
+    return {&r.copies, step.position, {}};
   }
   void evict(int64_t, std::vector<Run>&) const override {}
 

@@ -8,6 +8,7 @@
 #include "tessera/base/error.h"
 #include "tessera/context/passes.h"
 #include "tessera/context/primitives.h"
+#include "tessera/network/copied_keys.h"
 #include "tessera/network/plain_keys.h"
 
 namespace tessera {
@@ -17,6 +18,7 @@ namespace {
 struct Layer {
   std::vector<float> query;     // all heads, of the last choice
   std::vector<int32_t> chosen;  // entries
+  bool holds = false;           // whether there was one
   int64_t since = 0;            // tokens since then
   int64_t made = 0, reused = 0;
 };
@@ -41,6 +43,8 @@ class TokenSelect final : public ContextPolicy {
                   "Give a smaller k, or positions=original.");
     }
     kv_heads_ = g.kv_heads;
+    copies_.resize(static_cast<size_t>(g.layers * g.kv_heads));
+    line_bytes_ = (g.head_width + 15) / 16 * 16 * g.number_bytes;
     plain_.assign(static_cast<size_t>(g.layers * g.kv_heads), PlainKeys(g.head_width));
     layers_.resize(static_cast<size_t>(g.layers));
     votes_.resize(static_cast<size_t>(g.kv_heads));
@@ -48,7 +52,11 @@ class TokenSelect final : public ContextPolicy {
 
   bool serves_any_length() const override { return options_.positions == "slot"; }
   bool chooses() const override { return true; }
-  void announce(int64_t tokens) override { passes_.prompt = tokens; }
+  void announce(int64_t tokens) override {
+    passes_.prompt = tokens;
+    // What is read before the next decoded token has moved every slot.
+    for (Layer& layer : layers_) layer.holds = false;
+  }
   int64_t everything_below() const override { return 0; }
 
   int64_t together(int64_t token, int64_t rows) const override {
@@ -120,8 +128,34 @@ class TokenSelect final : public ContextPolicy {
       if (!passes_.decoding(view)) continue;
       layer.since = 0;
       layer.chosen = chosen;
+      layer.holds = true;
       take_queries(view, layer.query);
     }
+  }
+
+  // A list that decoding may use again is copied when it is made: its keys stay in their slots, and
+  // are turned to where those lie once.
+  void arrange(const LayerView& view, int64_t kv_head) override {
+    const Layer& layer = layers_[static_cast<size_t>(view.layer())];
+    if (!passes_.decoding(view) || !layer.holds || layer.since > 0) return;
+    thread_local std::vector<TurnedKey> list;
+    list.clear();
+    const int64_t moved = view.position(0) - view.first_entry();  // from entries to positions
+    const auto add = [&](int64_t entry) {
+      const auto slot = static_cast<int64_t>(list.size());
+      list.push_back({entry, serves_any_length() ? slot - (entry + moved) : 0});
+    };
+    for (int64_t e = 0; e < options_.sinks; ++e) add(e);
+    for (const int32_t entry : layer.chosen) add(entry);
+    const auto at = static_cast<size_t>(view.layer() * kv_heads_ + kv_head);
+    copies_[at].assign(view, kv_head, &plain_[at], list);
+  }
+
+  Copies copies(const StepView& step) const override {
+    if (!step.view || !passes_.decoding(*step.view) || step.index + 1 <= most_) return {};
+    return {&copies_[static_cast<size_t>(step.layer * kv_heads_ + step.kv_head)],
+            serves_any_length() ? most_ - 1 : step.position,
+            {step.index + 1 - options_.local, step.index + 1, step.position}};
   }
 
   void select(const StepView& step, std::vector<Run>& runs) const override {
@@ -164,12 +198,17 @@ class TokenSelect final : public ContextPolicy {
       c.reuses += l.reused;
     }
     for (const PlainKeys& k : plain_) c.bytes += k.bytes();
+    for (const CopiedKeys& k : copies_) c.bytes += k.bytes();
     return c;
   }
 
   int64_t bytes_for(int64_t tokens) const override {
     int64_t bytes = 0;
     for (const PlainKeys& k : plain_) bytes += k.bytes_for(tokens);
+    if (tokens > most_) {
+      bytes += static_cast<int64_t>(copies_.size()) *
+               CopiedKeys::bytes_for(options_.sinks + options_.k, line_bytes_ * kBlockKeys);
+    }
     return bytes;
   }
 
@@ -205,7 +244,7 @@ class TokenSelect final : public ContextPolicy {
   // Whether a decoded token sees the list of an earlier one: its query has not turned away, and no
   // more than `local` tokens have left the newest ones unseen by a choice.
   bool reuses(const LayerView& view, const Layer& layer) const {
-    if (!passes_.decoding(view) || layer.chosen.empty() || options_.theta > 1 ||
+    if (!passes_.decoding(view) || !layer.holds || options_.theta > 1 ||
         layer.since + 1 >= options_.local) {
       return false;
     }
@@ -223,8 +262,9 @@ class TokenSelect final : public ContextPolicy {
   TokenSelectOptions options_;
   int64_t most_;
   Passes passes_;
-  int64_t kv_heads_ = 0;
-  std::vector<PlainKeys> plain_;  // [layers, kv_heads]
+  int64_t kv_heads_ = 0, line_bytes_ = 0;
+  std::vector<PlainKeys> plain_;    // [layers, kv_heads]
+  std::vector<CopiedKeys> copies_;  // [layers, kv_heads], the first and the chosen, in their slots
   std::vector<Layer> layers_;
   // Of the layer that is being computed.
   std::vector<std::vector<float>> votes_;     // [kv_heads], candidates of each group in a row

@@ -128,10 +128,12 @@ void score(const AttendRow* rows, int64_t n, const void* keys, CacheType type, i
   score_as<CacheType::bf16>(rows, n, keys, width, out);
 }
 
+// Exact sums of products of kRows queries with the codes of a block's keys.   sums [kRows,
+// kBlockKeys]
 template <int kRows>
-inline void score_codes_of(const int16_t* queries, const int8_t* codes, int64_t keys, int64_t width,
-                           int32_t* out) {
-  for (int64_t key = 0; key < keys; key += 4) {
+inline void sum_codes(const int16_t* queries, const int8_t* codes, int64_t width,
+                      const int8_t* then, int32_t* sums) {
+  for (int64_t key = 0; key < kBlockKeys; key += 4) {
     Sums sum[kRows][4];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
@@ -148,31 +150,80 @@ inline void score_codes_of(const int16_t* queries, const int8_t* codes, int64_t 
         }
       }
     }
+    if (then) {
+      for (int64_t d = 0; d < 4 * width; d += 64) __builtin_prefetch(then + key * width + d);
+    }
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) store_sums(out + r * kBlockKeys + key, sum[r]);
+    for (int r = 0; r < kRows; ++r) store_sums(sums + r * kBlockKeys + key, sum[r]);
   }
 }
 
-void score_codes(const int16_t* queries, int64_t n, const int8_t* codes, int64_t keys,
-                 int64_t width, int32_t* out) {
-  int64_t r = 0;
-  for (; n - r >= 3; r += 3) {
-    score_codes_of<3>(queries + r * width, codes, keys, width, out + r * kBlockKeys);
+template <int kRows>
+inline void score_codes_of(const CodeScores& c, int64_t first) {
+  const int16_t* queries = c.queries + first * c.width;
+  int32_t high[kRows * kBlockKeys], low[kRows * kBlockKeys] = {};
+  sum_codes<kRows>(queries, c.high, c.width, first == 0 ? c.then : nullptr, high);
+  if (c.low) sum_codes<kRows>(queries, c.low, c.width, nullptr, low);
+  for (int r = 0; r < kRows; ++r) {
+    const float unit = c.units[first + r];
+    float* out = c.out + (first + r) * kBlockKeys;
+    for (int64_t k = 0; k < kBlockKeys; ++k) {
+      const int64_t i = r * kBlockKeys + k;
+      const float sum = 256 * static_cast<float>(high[i]) + static_cast<float>(low[i]);
+      out[k] = sum * c.scales[k] * unit;
+    }
   }
-  for (; r < n; ++r) {
-    score_codes_of<1>(queries + r * width, codes, keys, width, out + r * kBlockKeys);
+}
+
+void score_codes(const CodeScores& call) {
+  int64_t r = 0;
+  for (; call.n - r >= 3; r += 3) score_codes_of<3>(call, r);
+  for (; r < call.n; ++r) score_codes_of<1>(call, r);
+}
+
+template <CacheType kType>
+inline void store_as(void* keys, int64_t at, Register x) {
+  if constexpr (kType == CacheType::f32) {
+    store(static_cast<float*>(keys) + at, x);
+  } else if constexpr (kType == CacheType::f16) {
+    store_f16(static_cast<uint16_t*>(keys) + at, x);
+  } else {
+    store_bf16(static_cast<uint16_t*>(keys) + at, x);
   }
 }
 
 template <CacheType kType>
-void widen_as(const void* from, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; i += kRegisterLanes) store(out + i, load_some<kType>(from, i));
+void place_as(const float* rows, int64_t stride, int64_t width, void* keys, int64_t first) {
+  constexpr int kN = kRegisterLanes;
+  for (int64_t row = 0; row < 16; row += kN) {
+    for (int64_t d = 0; d < width; d += kN) {
+      // Each round deals the rows like a deck of cards; after log2(kN) rounds rows are columns.
+      Register square[kN];
+#pragma GCC unroll 16
+      for (int i = 0; i < kN; ++i) square[i] = load_register(rows + (row + i) * stride + d);
+#pragma GCC unroll 4
+      for (int round = 1; round < kN; round *= 2) {
+        Register dealt[kN];
+#pragma GCC unroll 8
+        for (int i = 0; i < kN / 2; ++i) {
+          interleave(square[i], square[i + kN / 2], dealt[2 * i], dealt[2 * i + 1]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < kN; ++i) square[i] = dealt[i];
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kN; ++i) {
+        store_as<kType>(keys, (d + i) * kBlockKeys + first + row, square[i]);
+      }
+    }
+  }
 }
 
-void widen(CacheType type, const void* from, int64_t n, float* out) {
-  if (type == CacheType::f32) return widen_as<CacheType::f32>(from, n, out);
-  if (type == CacheType::f16) return widen_as<CacheType::f16>(from, n, out);
-  widen_as<CacheType::bf16>(from, n, out);
+void place_keys(CacheType type, const float* rows, int64_t stride, int64_t width, void* keys,
+                int64_t first) {
+  if (type == CacheType::f32) return place_as<CacheType::f32>(rows, stride, width, keys, first);
+  if (type == CacheType::f16) return place_as<CacheType::f16>(rows, stride, width, keys, first);
+  place_as<CacheType::bf16>(rows, stride, width, keys, first);
 }
 
 void widen_codes(const int8_t* high, const int8_t* low, float scale, int64_t n, float* out) {
@@ -184,10 +235,10 @@ void widen_codes(const int8_t* high, const int8_t* low, float scale, int64_t n, 
 }
 
 constexpr Kernels table() {
-  return {kLevelName,    kWideTiles, linear,      quantise,  rms_norm,    layer_norm,
-          activate,      gate,       add_scaled,  softcap,   softmax,     attend,
-          attend_chosen, score,      score_codes, widen,     widen_codes, merge,
-          ascii_masks,   wide_masks, pair_masks,  positions, sort_units,  find_units};
+  return {kLevelName,    kWideTiles, linear,      quantise,   rms_norm,    layer_norm,
+          activate,      gate,       add_scaled,  softcap,    softmax,     attend,
+          attend_chosen, score,      score_codes, place_keys, widen_codes, merge,
+          ascii_masks,   wide_masks, pair_masks,  positions,  sort_units,  find_units};
 }
 
 }  // namespace

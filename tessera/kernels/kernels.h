@@ -79,6 +79,19 @@ struct ChosenChunk {
   float* scores = nullptr;  // scratch [rows, kChunkKeys]
 };
 
+// Inner products of queries with a block of keys that are held as codes of 16 bits in two halves:
+// number d of key k is scales[k] * (256 * high[k, d] + low[k, d]).
+struct CodeScores {
+  const int16_t* queries = nullptr;  // [n, width], n <= kAttendRows; in units of [n]
+  const float* units = nullptr;      // 128 times the sum of a query's magnitudes fits 31 bits
+  int64_t n = 0, width = 0;          // a multiple of 32
+  const int8_t* high = nullptr;      // [kBlockKeys, width]
+  const int8_t* low = nullptr;       // null: products with the upper halves alone
+  const float* scales = nullptr;     // [kBlockKeys]
+  const int8_t* then = nullptr;      // codes that are likely to be read next, to be fetched
+  float* out = nullptr;              // [n, kBlockKeys]
+};
+
 struct Kernels {
   std::string_view name;
   bool wide_tiles = false;  // how its activation tiles hold fifteen bits: packing.h
@@ -114,13 +127,13 @@ struct Kernels {
   // kBlockKeys].   out [n, kChunkKeys], of which the first kBlockKeys of each row are written
   void (*score)(const AttendRow* rows, int64_t n, const void* keys, CacheType type, int64_t width,
                 float* out);
-  // Exact inner products of n queries [width] (at most kAttendRows) with the codes of keys [keys,
-  // width]. width is a multiple of 32, and 128 times the sum of a query's magnitudes fits 31 bits.
-  //   out [n, kBlockKeys]; keys: at most kBlockKeys, a multiple of 4
-  void (*score_codes)(const int16_t* queries, int64_t n, const int8_t* codes, int64_t keys,
-                      int64_t width, int32_t* out);
-  // n numbers (a multiple of 16) of a cache as fp32. Not for q8.
-  void (*widen)(CacheType type, const void* from, int64_t n, float* out);
+  void (*score_codes)(const CodeScores& call);
+  // Sixteen rows of numbers become columns first .. first + 15 (a multiple of 16) of a block's
+  // keys, rounded as the cache rounds: too large ones to the largest. width: a multiple of 16. Not
+  // for q8.
+  //   rows [16, stride]   keys [width, kBlockKeys]
+  void (*place_keys)(CacheType type, const float* rows, int64_t stride, int64_t width, void* keys,
+                     int64_t first);
   // out[i] = scale * (256 * high[i] + low[i]), n a multiple of 16
   void (*widen_codes)(const int8_t* high, const int8_t* low, float scale, int64_t n, float* out);
   // Merges the result of a later chunk into that of the earlier ones.   weighted [width]

@@ -167,6 +167,33 @@ inline void store_sums(int32_t* out, const Sums* sums) {
   for (int j = 0; j < 4; ++j) out[j] = vaddvq_s32(sums[j]);
 }
 
+inline void interleave(F a, F b, F& low, F& high) {
+  for (int j = 0; j < 2; ++j) {
+    low.q[2 * j] = vzip1q_f32(a.q[j], b.q[j]);
+    low.q[2 * j + 1] = vzip2q_f32(a.q[j], b.q[j]);
+    high.q[2 * j] = vzip1q_f32(a.q[2 + j], b.q[2 + j]);
+    high.q[2 * j + 1] = vzip2q_f32(a.q[2 + j], b.q[2 + j]);
+  }
+}
+inline void store_f16(uint16_t* p, F x) {
+  for (int j = 0; j < 4; ++j) {
+    // The least and the largest of a NaN and a number are NaN.
+    const float32x4_t finite =
+        vmaxq_f32(vdupq_n_f32(-65504.f), vminq_f32(vdupq_n_f32(65504.f), x.q[j]));
+    vst1_u16(p + 4 * j, vreinterpret_u16_f16(vcvt_f16_f32(finite)));
+  }
+}
+inline void store_bf16(uint16_t* p, F x) {
+  for (int j = 0; j < 4; ++j) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(x.q[j]), upper = vshrq_n_u32(bits, 16);
+    const uint32x4_t odd = vandq_u32(upper, vdupq_n_u32(1));
+    const uint32x4_t rounded =
+        vshrq_n_u32(vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff))), 16);
+    const uint32x4_t quiet = vorrq_u32(upper, vdupq_n_u32(64));
+    vst1_u16(p + 4 * j, vmovn_u32(vbslq_u32(vceqq_f32(x.q[j], x.q[j]), rounded, quiet)));
+  }
+}
+
 inline uint8x16_t bytes_at(const std::byte* p) {
   return vld1q_u8(reinterpret_cast<const uint8_t*>(p));
 }

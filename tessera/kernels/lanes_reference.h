@@ -189,5 +189,22 @@ void store_sums(int32_t* out, const Sums* sums) {
   for (int j = 0; j < 4; ++j) out[j] = sums[j].v;
 }
 
+// a[0], b[0], a[1], b[1] ..: the first half of that, and the second.
+void interleave(F a, F b, F& low, F& high) {
+  for (int i = 0; i < 8; ++i) {
+    low.v[2 * i] = a.v[i];
+    low.v[2 * i + 1] = b.v[i];
+    high.v[2 * i] = a.v[8 + i];
+    high.v[2 * i + 1] = b.v[8 + i];
+  }
+}
+// Rounded to nearest, ties to even; beyond the range of binary16 the largest number. NaNs stay.
+void store_f16(uint16_t* p, F x) {
+  for (int i = 0; i < 16; ++i) p[i] = float_to_half(std::clamp(x.v[i], -65504.f, 65504.f));
+}
+void store_bf16(uint16_t* p, F x) {
+  for (int i = 0; i < 16; ++i) p[i] = float_to_bfloat(x.v[i]);
+}
+
 }  // namespace
 }  // namespace tessera

@@ -49,10 +49,12 @@ class Tile {
     few.clear();
     if (segment_.policy->per_query_head()) return attend_heads(few);
     const StepView step = step_of(0, heads_);
-    if (const CopiedKeys* copies = segment_.policy->copies(step)) {
-      stand(0, heads_, 0);
-      gather_copied(shape_, *copies, view_.width(), lines(0, heads_), mine_);
-      return copies->size() * heads_;
+    if (const Copies copies = segment_.policy->copies(step); copies.keys) {
+      stand(0, heads_, copies.query_position - position_);
+      gather_copied(shape_, *copies.keys, view_.width(), lines(0, heads_), mine_);
+      const int64_t rest = copies.rest.end - copies.rest.begin;
+      if (rest > 0) gather_runs(0, heads_, {&copies.rest, 1}, few);
+      return (copies.keys->size() + rest) * heads_;
     }
     const float factor = ask(0, heads_);
     return attend_with(0, heads_, factor, few);

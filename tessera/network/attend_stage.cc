@@ -176,18 +176,22 @@ LayerView AttendStage::view_of(const Chunk& chunk, const ChunkSegment& s) const 
 
 // Shows the layer's queries and keys to the policies that choose by them.
 void AttendStage::observe(Crew& crew, const Chunk& chunk) {
-  const auto items = static_cast<int64_t>(chunk.segments.size()) * shape_.kv_heads;
-  for (int64_t i = crew.claim(); i < items; i = crew.claim()) {
-    const ChunkSegment& s = chunk.segments[static_cast<size_t>(i / shape_.kv_heads)];
-    if (chooses(s)) s.policy->observe(view_of(chunk, s), i % shape_.kv_heads);
-  }
-  crew.barrier();
+  const auto for_heads = [&](void (ContextPolicy::*does)(const LayerView&, int64_t)) {
+    const auto items = static_cast<int64_t>(chunk.segments.size()) * shape_.kv_heads;
+    for (int64_t i = crew.claim(); i < items; i = crew.claim()) {
+      const ChunkSegment& s = chunk.segments[static_cast<size_t>(i / shape_.kv_heads)];
+      if (chooses(s)) (s.policy->*does)(view_of(chunk, s), i % shape_.kv_heads);
+    }
+    crew.barrier();
+  };
+  for_heads(&ContextPolicy::observe);
   const auto segments = static_cast<int64_t>(chunk.segments.size());
   for (int64_t i = crew.claim(); i < segments; i = crew.claim()) {
     const ChunkSegment& s = chunk.segments[static_cast<size_t>(i)];
     if (chooses(s)) s.policy->settle(view_of(chunk, s));
   }
   crew.barrier();
+  for_heads(&ContextPolicy::arrange);
 }
 
 // Few queries over a long past: the threads share out chunks, then merge them in order.

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "tessera/base/big_buffer.h"
+#include "tessera/network/copied_keys.h"
 #include "tessera/network/layer_view.h"
 #include "tessera/network/stage.h"
-#include "tessera/network/turned_keys.h"
 
 namespace tessera {
 
@@ -44,7 +44,7 @@ class AttendScratch {
     std::vector<TurnedKey> single;
     std::vector<Gather> gathers;
     std::vector<float> damped_maximum, damped_total, damped_weighted;
-    TurnedKeys turned;
+    CopiedKeys turned;
   };
   PerThread& thread(int64_t t) { return threads_[static_cast<size_t>(t)]; }
   // Results of single chunks, for few queries over a long past.   [chunks, rows * heads, 2 + width]

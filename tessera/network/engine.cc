@@ -45,7 +45,9 @@ ModelDescription served(const ModelFiles& model, int64_t context) {
     throw Error(model.path,
                 "was trained for texts of up to " + std::to_string(d.context) + " tokens, not " +
                     std::to_string(context),
-                remedy + ", or name a policy that serves longer texts (`tessera list context`).");
+                remedy +
+                    ", or leave it out and name a policy that serves longer texts (`tessera list "
+                    "context`).");
   }
   d.rope_scaling.long_texts = context > d.rope_scaling.original_context;
   return d;

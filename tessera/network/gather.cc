@@ -150,15 +150,13 @@ void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_he
 void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_head,
                    const PlainKeys* plain, std::span<const TurnedKey> list,
                    std::span<const Gather> rows, AttendScratch::PerThread& mine) {
-  const int64_t width = view.width();
-  AttendRow specs[kAttendRows];
   while (!list.empty()) {
-    list = list.subspan(static_cast<size_t>(mine.turned.load(view, kv_head, plain, list)));
+    const auto piece = list.first(std::min<size_t>(list.size(), kBlockKeys));
+    list = list.subspan(piece.size());
+    mine.turned.assign(view, kv_head, plain, piece);
     for (size_t first = 0; first < rows.size(); first += kAttendRows) {
-      const auto some = rows.subspan(first, std::min<size_t>(kAttendRows, rows.size() - first));
-      aim(some, mine, width, specs);
-      mine.turned.attend({specs, some.size()}, shape.softcap, mine.scores.data());
-      take(some, mine, width);
+      gather_copied(shape, mine.turned, view.width(),
+                    rows.subspan(first, std::min<size_t>(kAttendRows, rows.size() - first)), mine);
     }
   }
 }

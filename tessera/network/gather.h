@@ -30,7 +30,7 @@ void gather_chosen(const AttendShape& shape, const KvStore& store, int64_t kv_he
 inline constexpr int64_t kFewKeys = 8;
 
 // The same for single keys of a list that are turned so that all are seen from the place where the
-// rows' queries stand. Any number of rows.   plain: as TurnedKeys::load()
+// rows' queries stand. Any number of rows.   plain: as CopiedKeys::assign()
 void gather_turned(const LayerView& view, const AttendShape& shape, int64_t kv_head,
                    const PlainKeys* plain, std::span<const TurnedKey> list,
                    std::span<const Gather> rows, AttendScratch::PerThread& mine);
@@ -41,7 +41,7 @@ void gather_seen(const AttendShape& shape, const KvStore& store, int64_t kv_head
                  std::span<const std::vector<Run>> runs, std::span<const Gather> rows,
                  AttendScratch::PerThread& mine);
 
-// The same for all of the copies.
+// The same for all of the copies. At most kAttendRows rows.
 void gather_copied(const AttendShape& shape, const CopiedKeys& copies, int64_t width,
                    std::span<const Gather> rows, AttendScratch::PerThread& mine);
 

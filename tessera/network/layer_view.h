@@ -75,9 +75,10 @@ class LayerView {
   void key(int64_t kv_head, int64_t entry, float* out) const;
   // The stored value of an entry.   out [head_width()]
   void value(int64_t kv_head, int64_t entry, float* out) const;
-  // The same in fp32 as the kernels want it, and asking for what that reads.   out [width()]
-  void padded_value(int64_t kv_head, int64_t entry, float* out) const {
-    kernels().widen(store_.shape().type, value_at(kv_head, entry), width(), out);
+  // The same as the cache holds it, not for q8 (width() numbers), and asking for it.
+  const std::byte* value_at(int64_t kv_head, int64_t entry) const {
+    return store_.block(shape_.store_layer, kv_head, entry / kBlockKeys)->values +
+           entry % kBlockKeys * width() * cache_bytes(store_.shape().type);
   }
   // Inlined at once: GCC drops calls of functions that it finds to do nothing else.
   [[gnu::always_inline]] void prefetch_value(int64_t kv_head, int64_t entry) const {
@@ -94,10 +95,6 @@ class LayerView {
              float* out, int64_t stride) const;
 
  private:
-  const std::byte* value_at(int64_t kv_head, int64_t entry) const {
-    return store_.block(shape_.store_layer, kv_head, entry / kBlockKeys)->values +
-           entry % kBlockKeys * width() * cache_bytes(store_.shape().type);
-  }
   const AttendShape& shape_;
   const KvStore& store_;
   const float* q_;

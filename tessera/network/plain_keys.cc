@@ -77,27 +77,25 @@ void PlainKeys::score(const float* queries, int64_t n, int64_t stride, int64_t b
   for (int64_t i = 0; i < n; ++i) {
     units[i] = whole_query(queries + i * stride, head_width_, width_, whole.data() + i * width_);
   }
+  float scores[kAttendRows * kBlockKeys];
+  CodeScores call;
+  call.queries = whole.data();
+  call.units = units;
+  call.n = n;
+  call.width = width_;
+  call.out = scores;
   const int64_t columns = end - begin;
-  int32_t upper[kAttendRows * kBlockKeys], lower[kAttendRows * kBlockKeys];
   for (int64_t b = begin / kBlockKeys; b * kBlockKeys < end; ++b) {
     const int64_t from = std::max(begin - b * kBlockKeys, int64_t{0});
     const int64_t to = std::min(end - b * kBlockKeys, kBlockKeys);
-    kernels().score_codes(whole.data(), n, codes(b), kBlockKeys, width_, upper);
-    if (exact) {
-      kernels().score_codes(whole.data(), n, codes(b) + kBlockKeys * width_, kBlockKeys, width_,
-                            lower);
-    }
-    const float* scale = scales(b);
+    call.high = codes(b);
+    if (exact) call.low = codes(b) + kBlockKeys * width_;
+    call.scales = scales(b);
+    call.then = (b + 1) * kBlockKeys < end ? codes(b + 1) : nullptr;
+    kernels().score_codes(call);
     for (int64_t i = 0; i < n; ++i) {
-      float* row = out + i * columns;
-      const int64_t shift = b * kBlockKeys - begin;
-      const int32_t* high = upper + i * kBlockKeys;
-      const int32_t* low = lower + i * kBlockKeys;
-      for (int64_t k = from; k < to; ++k) {
-        float sum = 256 * static_cast<float>(high[k]);
-        if (exact) sum += static_cast<float>(low[k]);
-        row[shift + k] = sum * scale[k] * units[i];
-      }
+      std::copy(scores + i * kBlockKeys + from, scores + i * kBlockKeys + to,
+                out + i * columns + b * kBlockKeys + from - begin);
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tessera/base/aligned_bytes.h"
 #include "tessera/network/layer_view.h"
 
 namespace tessera {
@@ -50,7 +51,7 @@ class PlainKeys {
   void append(const float* key);
 
   int64_t head_width_ = 0, width_ = 0, size_ = 0;
-  std::vector<std::vector<std::byte>> blocks_;
+  std::vector<AlignedBytes> blocks_;
 };
 
 }  // namespace tessera

@@ -52,6 +52,13 @@ struct StepView {
   int64_t row = 0;  // of the view
 };
 
+// Entries that a policy holds copies of, and those that are read where they lie.
+struct Copies {
+  const CopiedKeys* keys = nullptr;  // null: there are none
+  int64_t query_position = 0;        // from which all copies are seen
+  Run rest;                          // begin == end: nothing
+};
+
 // What a policy has done so far, for reports.
 struct PolicyCounters {
   int64_t selections = 0, reuses = 0;  // of lists of keys, per layer (and KV head)
@@ -112,6 +119,9 @@ class ContextPolicy {
   virtual void observe(const LayerView& /*view*/, int64_t /*kv_head*/) {}
   // Once a layer, after every observe() of the pass and before any select().
   virtual void settle(const LayerView& /*view*/) {}
+  // Once for each KV head, several at a time, after settle() and before any select(): where copies
+  // of what was chosen are made.
+  virtual void arrange(const LayerView& /*view*/, int64_t /*kv_head*/) {}
   // After a pass: how many of `entries` the policy keeps in each layer and KV head, by moving
   // entries over those that are dropped. `tokens` were seen so far.
   virtual int64_t keep(int64_t entries, int64_t /*tokens*/) { return entries; }
@@ -123,9 +133,9 @@ class ContextPolicy {
   virtual const PlainKeys* plain_keys(int64_t /*layer*/, int64_t /*kv_head*/) const {
     return nullptr;
   }
-  // Copies of exactly the entries that select() gives a query that is not asked per head, all seen
-  // from its own position: read instead of the cache. Null: there are none.
-  virtual const CopiedKeys* copies(const StepView& /*step*/) const { return nullptr; }
+  // What select() gives a query that is not asked per head, as copies that are read instead of the
+  // cache, and the rest.
+  virtual Copies copies(const StepView& /*step*/) const { return {}; }
   virtual PolicyCounters counters() const { return {}; }
   // After attach(): the most that counters().bytes is on the way to a text of `tokens`.
   virtual int64_t bytes_for(int64_t /*tokens*/) const { return 0; }

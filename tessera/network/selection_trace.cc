@@ -51,6 +51,7 @@ class Traced final : public ContextPolicy {
   bool foresees() const override { return policy_->foresees(); }
   void observe(const LayerView& view, int64_t kv_head) override { policy_->observe(view, kv_head); }
   void settle(const LayerView& view) override { policy_->settle(view); }
+  void arrange(const LayerView& view, int64_t kv_head) override { policy_->arrange(view, kv_head); }
   int64_t keep(int64_t entries, int64_t tokens) override { return policy_->keep(entries, tokens); }
   void moves(int64_t layer, int64_t kv_head, std::vector<Move>& moves) override {
     policy_->moves(layer, kv_head, moves);
@@ -58,9 +59,9 @@ class Traced final : public ContextPolicy {
   const PlainKeys* plain_keys(int64_t layer, int64_t kv_head) const override {
     return policy_->plain_keys(layer, kv_head);
   }
-  const CopiedKeys* copies(const StepView& step) const override {
-    const CopiedKeys* held = policy_->copies(step);
-    if (held) {
+  Copies copies(const StepView& step) const override {
+    const Copies held = policy_->copies(step);
+    if (held.keys) {
       std::vector<Run> runs;
       select(step, runs);
     }

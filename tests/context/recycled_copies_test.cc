@@ -59,7 +59,7 @@ int64_t follow(Layer& layer, ContextPolicy& policy, int64_t steps) {
       const StepView s{0, kv, last, last, {}, kv * Layer::kGroup, &layer.view(), 0};
       std::vector<Run> runs;
       policy.select(s, runs);
-      const CopiedKeys* copies = policy.copies(s);
+      const CopiedKeys* copies = policy.copies(s).keys;
       const auto entries = test::entries_of(runs);
       if (!copies) {
         EXPECT_EQ(static_cast<int64_t>(entries.size()), last + 1);
@@ -97,10 +97,10 @@ TEST(Recycled, AForkHasCopiesOfItsOwn) {
   const auto fork = layer.policy().clone();
   const int64_t last = layer.tokens() - 1;
   const StepView s{0, 0, last, last, {}, 0, &layer.view(), 0};
-  ASSERT_TRUE(fork->copies(s));
-  const auto before = copied(*fork->copies(s));
+  ASSERT_TRUE(fork->copies(s).keys);
+  const auto before = copied(*fork->copies(s).keys);
   follow(layer, layer.policy(), 2);
-  EXPECT_EQ(copied(*fork->copies(s)), before);
+  EXPECT_EQ(copied(*fork->copies(s).keys), before);
   follow(layer, layer.policy(), 12);
 }
 

@@ -1,4 +1,6 @@
 // Attention over chosen keys and bare scores. Oracle: the definition in double precision.
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -198,32 +200,49 @@ TEST(Kernels, ChosenKeysServeEachRowWhatItSees) {
 
 TEST(Kernels, CodesAreScoredExactly) {
   std::mt19937 random(12);
+  const auto code = [&] { return static_cast<int8_t>(static_cast<int>(random() % 256) - 128); };
   for (const int64_t width : {32, 64, 96, 256}) {
-    for (const int64_t keys : {4, 28, 64}) {
-      // The largest sums that 31 bits hold, and queries of one sign among them.
-      const auto most =
-          static_cast<int>(std::min<int64_t>(32767, (int64_t{1} << 31) / 129 / width));
-      std::vector<int8_t> codes(static_cast<size_t>(keys * width));
-      for (int8_t& c : codes) c = static_cast<int8_t>(static_cast<int>(random() % 256) - 128);
-      std::fill_n(codes.begin(), width, int8_t{-128});
-      for (const int64_t n : {1, 3, 5, 12}) {
-        std::vector<int16_t> q(static_cast<size_t>(n * width));
-        for (int16_t& x : q) {
-          x = static_cast<int16_t>(static_cast<int>(random() % (2 * static_cast<unsigned>(most))) -
-                                   most);
-        }
-        std::fill_n(q.begin(), width, static_cast<int16_t>(most));
-        for (const Kernels* k : available_kernels()) {
-          std::vector<int32_t> out(static_cast<size_t>(n * kBlockKeys));
-          k->score_codes(q.data(), n, codes.data(), keys, width, out.data());
+    // The largest sums that 31 bits hold, and queries of one sign among them.
+    const auto most = static_cast<int>(std::min<int64_t>(32767, (int64_t{1} << 31) / 129 / width));
+    std::vector<int8_t> high(static_cast<size_t>(kBlockKeys * width)), low(high.size());
+    std::ranges::generate(high, code);
+    std::ranges::generate(low, code);
+    std::fill_n(high.begin(), width, int8_t{-128});
+    std::vector<float> scales(kBlockKeys);
+    for (float& x : scales) x = static_cast<float>(random() % 1000) / 999;
+    for (const int64_t n : {1, 3, 5, 8}) {
+      std::vector<int16_t> q(static_cast<size_t>(n * width));
+      for (int16_t& x : q) {
+        x = static_cast<int16_t>(static_cast<int>(random() % (2 * static_cast<unsigned>(most))) -
+                                 most);
+      }
+      std::fill_n(q.begin(), width, static_cast<int16_t>(most));
+      std::vector<float> units(static_cast<size_t>(n)), out(static_cast<size_t>(n * kBlockKeys));
+      for (float& x : units) x = static_cast<float>(random() % 1000) / 999;
+      for (const Kernels* k : available_kernels()) {
+        for (const bool exact : {false, true}) {
+          CodeScores call;
+          call.queries = q.data();
+          call.units = units.data();
+          call.n = n;
+          call.width = width;
+          call.high = call.then = high.data();
+          if (exact) call.low = low.data();
+          call.scales = scales.data();
+          call.out = out.data();
+          k->score_codes(call);
           for (int64_t r = 0; r < n; ++r) {
-            for (int64_t i = 0; i < keys; ++i) {
-              int64_t want = 0;
+            for (int64_t i = 0; i < kBlockKeys; ++i) {
+              int64_t upper = 0, lower = 0;
               for (int64_t d = 0; d < width; ++d) {
-                want += q[static_cast<size_t>(r * width + d)] *
-                        codes[static_cast<size_t>(i * width + d)];
+                const auto at = static_cast<size_t>(i * width + d);
+                upper += q[static_cast<size_t>(r * width + d)] * high[at];
+                if (exact) lower += q[static_cast<size_t>(r * width + d)] * low[at];
               }
-              ASSERT_EQ(out[static_cast<size_t>(r * kBlockKeys + i)], want) << k->name;
+              const float sum = 256 * static_cast<float>(upper) + static_cast<float>(lower);
+              ASSERT_EQ(out[static_cast<size_t>(r * kBlockKeys + i)],
+                        sum * scales[static_cast<size_t>(i)] * units[static_cast<size_t>(r)])
+                  << k->name;
             }
           }
         }
@@ -232,27 +251,71 @@ TEST(Kernels, CodesAreScoredExactly) {
   }
 }
 
-TEST(Kernels, NumbersAreWidenedExactly) {
+TEST(Kernels, CodesAreWidenedExactly) {
   std::mt19937_64 random(13);
-  const Cached c = cached(random, CacheType::f16, 16), b = cached(random, CacheType::bf16, 16),
-               f = cached(random, CacheType::f32, 16);
   std::vector<int8_t> high(96), low(96);
   for (size_t i = 0; i < high.size(); ++i) {
     high[i] = static_cast<int8_t>(random());
     low[i] = static_cast<int8_t>(random());
   }
   for (const Kernels* k : available_kernels()) {
-    SCOPED_TRACE(k->name);
     std::vector<float> out(96);
-    for (const auto& [type, from] :
-         {std::pair{CacheType::f16, &c}, {CacheType::bf16, &b}, {CacheType::f32, &f}}) {
-      k->widen(type, from->values.data(), 96, out.data());
-      for (size_t i = 0; i < out.size(); ++i)
-        EXPECT_EQ(static_cast<double>(out[i]), from->value[i]);
-    }
     k->widen_codes(high.data(), low.data(), 0.25f, 96, out.data());
-    for (size_t i = 0; i < out.size(); ++i)
-      EXPECT_EQ(out[i], 0.25f * static_cast<float>(256 * high[i] + low[i]));
+    for (size_t i = 0; i < out.size(); ++i) {
+      EXPECT_EQ(out[i], 0.25f * static_cast<float>(256 * high[i] + low[i])) << k->name;
+    }
+  }
+}
+
+// Oracle: half.h, number by number.
+TEST(Kernels, RowsBecomeColumnsOfKeys) {
+  std::mt19937 random(14);
+  constexpr int64_t kWidth = 48, kStride = 50, kFirst = 32;
+  const float odd[] = {0.f,      -0.f,        65504.f,     65519.f, 65520.f,  -1e30f,
+                       INFINITY, -INFINITY,   6e-8f,       2.9e-8f, -6.1e-5f, 1e-40f,
+                       3e38f,    1.00390625f, 1.01171875f, 2049.f,  NAN};
+  std::vector<float> rows(16 * kStride);
+  for (float& x : rows) {
+    // Any bits, numbers of a usual size, and odd ones.
+    const uint32_t kind = random() % 3;
+    x = kind == 0   ? std::bit_cast<float>(static_cast<uint32_t>(random()))
+        : kind == 1 ? static_cast<float>(random() % 20001) / 1000 - 10
+                    : odd[random() % std::size(odd)];
+  }
+  const auto bits = [](const void* p, size_t at, size_t size) {
+    uint32_t x = 0;
+    std::memcpy(&x, static_cast<const char*>(p) + at * size, size);
+    return x;
+  };
+  for (const Kernels* k : available_kernels()) {
+    SCOPED_TRACE(k->name);
+    for (const CacheType type : {CacheType::f32, CacheType::f16, CacheType::bf16}) {
+      const auto size = static_cast<size_t>(cache_bytes(type));
+      std::vector<char> keys(kWidth * kBlockKeys * size, 7);
+      k->place_keys(type, rows.data(), kStride, kWidth, keys.data(), kFirst);
+      for (size_t d = 0; d < kWidth; ++d) {
+        for (size_t c = 0; c < kBlockKeys; ++c) {
+          const uint32_t got = bits(keys.data(), d * kBlockKeys + c, size);
+          if (c < kFirst || c >= kFirst + 16) {
+            ASSERT_EQ(got, size == 2 ? 0x0707u : 0x07070707u);
+            continue;
+          }
+          const float x = rows[(c - kFirst) * kStride + d];
+          if (std::isnan(x)) {
+            const float back = type == CacheType::f32 ? std::bit_cast<float>(got)
+                               : type == CacheType::f16
+                                   ? half_to_float(static_cast<uint16_t>(got))
+                                   : bfloat_to_float(static_cast<uint16_t>(got));
+            ASSERT_TRUE(std::isnan(back)) << got;
+            continue;
+          }
+          ASSERT_EQ(got, type == CacheType::f32   ? std::bit_cast<uint32_t>(x)
+                         : type == CacheType::f16 ? float_to_half(std::clamp(x, -65504.f, 65504.f))
+                                                  : float_to_bfloat(x))
+              << x;
+        }
+      }
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // Oracle: keys turned and attended to in double precision.
-#include "tessera/network/turned_keys.h"
+#include "tessera/network/copied_keys.h"
 
 #include <cmath>
 #include <memory>
@@ -25,14 +25,14 @@ std::vector<double> turned(const std::vector<float>& v, double by) {
   return out;
 }
 
-TEST(TurnedKeys, AreAttendedToFromOnePlace) {
+TEST(CopiedKeys, TurnedOnesAreSeenFromOnePlace) {
   RopeTable rope(10000, kWidth, {}, 4096);
   rope.ensure(1024);
   AttendShape shape;
   shape.heads = shape.kv_heads = 1;
   shape.head_width = kWidth;
   shape.rope = &rope;
-  for (const CacheType type : {CacheType::f32, CacheType::f16}) {
+  for (const CacheType type : {CacheType::f32, CacheType::f16, CacheType::bf16}) {
     KvStore store(std::make_shared<KvPool>(KvShape{1, 1, kWidth, type}));
     store.extend(kEntries);
     std::mt19937_64 random(3);
@@ -54,9 +54,9 @@ TEST(TurnedKeys, AreAttendedToFromOnePlace) {
     PlainKeys plain(kWidth);
     plain.follow(view, 0);
     for (const bool copies : {false, true}) {
-      TurnedKeys gathered;
+      CopiedKeys gathered;
       // More than once: nothing is left of what was attended to before.
-      for (const int64_t count : {64, 5}) {
+      for (const int64_t count : {70, 5}) {
         std::vector<TurnedKey> list;
         double total = 0;
         std::vector<double> want(static_cast<size_t>(kWidth));
@@ -71,18 +71,27 @@ TEST(TurnedKeys, AreAttendedToFromOnePlace) {
             want[d] += std::exp(score) * static_cast<double>(values[static_cast<size_t>(entry)][d]);
           }
         }
-        EXPECT_EQ(gathered.load(view, 0, copies ? &plain : nullptr, list), count);
+        gathered.assign(view, 0, copies ? &plain : nullptr, list);
+        ASSERT_EQ(gathered.size(), count);
         std::vector<float> scores(kAttendRows * kChunkKeys), weighted(32);
         float maximum = 0, sum = 0;
         AttendRow row;
         row.query = query.data();
+        row.end = count;
         row.maximum = &maximum;
         row.total = &sum;
         row.weighted = weighted.data();
-        gathered.attend({&row, 1}, 0, scores.data());
+        AttendChunk call;
+        call.rows = {&row, 1};
+        call.width = view.width();
+        call.scores = scores.data();
+        gathered.fill(call, 0);
+        kernels().attend(call);
         for (size_t d = 0; d < want.size(); ++d) {
           EXPECT_NEAR(weighted[d] / sum, want[d] / total,
-                      type == CacheType::f32 ? (copies ? 5e-4 : 1e-4) : 5e-3);
+                      type == CacheType::f32   ? (copies ? 5e-4 : 1e-4)
+                      : type == CacheType::f16 ? 5e-3
+                                               : 4e-2);
         }
       }
     }
