@@ -85,8 +85,8 @@ class H2o final : public ContextPolicy {
       r.sums[to] = r.sums[source];
       r.tokens[to] = r.tokens[source];
     }
-    r.sums.resize(most);
-    r.tokens.resize(most);
+    keep_first(r.sums, most);
+    keep_first(r.tokens, most);
     ++selections_;
   }
 
@@ -106,6 +106,17 @@ class H2o final : public ContextPolicy {
   }
 
  private:
+  // The first `most`, and room for the one that comes next: what a prompt took is given back.
+  template <class T>
+  static void keep_first(std::vector<T>& list, size_t most) {
+    list.resize(most);
+    if (list.capacity() <= most + 1) return;
+    std::vector<T> fits;
+    fits.reserve(most + 1);
+    fits.assign(list.begin(), list.end());
+    list.swap(fits);
+  }
+
   H2oOptions options_;
   int64_t kv_heads_ = 0, prompt_ = 0, tokens_ = 0, selections_ = 0;
   std::vector<Received> received_;  // [layers, kv_heads]

@@ -7,6 +7,7 @@
 #include "tessera/base/error.h"
 #include "tessera/context/passes.h"
 #include "tessera/context/primitives.h"
+#include "tessera/network/copied_keys.h"
 
 namespace tessera {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 struct Memory {
   KeyBlocks means;              // of each block's representatives, un-rotated
   std::vector<float> received;  // attention that entries received while they were local
+  CopiedKeys copies;            // in decoding: the first entries and those of blocks, un-rotated
+  std::vector<int32_t> copied;  // the blocks
 };
 
 class Infllm final : public ContextPolicy {
@@ -37,7 +40,8 @@ class Infllm final : public ContextPolicy {
     kv_heads_ = g.kv_heads;
     const int64_t width = (g.head_width + 15) / 16 * 16;
     memory_.assign(static_cast<size_t>(g.layers * g.kv_heads),
-                   {KeyBlocks(width, CacheType::f32), {}});
+                   {KeyBlocks(width, CacheType::f32), {}, {}, {}});
+    line_bytes_ = width * g.number_bytes;
     scores_.resize(static_cast<size_t>(g.kv_heads));
   }
 
@@ -92,6 +96,54 @@ class Infllm final : public ContextPolicy {
     }
   }
 
+  // All that is copied is seen from one distance: the copy of a block serves while it is chosen.
+  void arrange(const LayerView& view, int64_t kv_head) override {
+    if (!copies_serve(view)) return;
+    Memory& m = memory_[static_cast<size_t>(view.layer() * kv_heads_ + kv_head)];
+    const std::vector<int32_t>& chosen = chosen_[0];
+    const auto holds = [](const std::vector<int32_t>& list, int32_t block) {
+      return std::ranges::find(list, block) != list.end();
+    };
+    thread_local std::vector<int32_t> missing;
+    missing.clear();
+    for (const int32_t b : chosen) {
+      if (!holds(m.copied, b)) missing.push_back(b);
+    }
+    if (missing.empty()) return;
+    thread_local std::vector<TurnedKey> list;
+    const int64_t moved = view.position(0) - view.first_entry();  // from entries to positions
+    const auto add = [&](int64_t begin, int64_t end) {
+      for (int64_t e = begin; e < end; ++e) list.push_back({e, -(e + moved)});
+    };
+    const auto add_block = [&](int32_t b) {
+      const int64_t begin = options_.sinks + b * options_.block;
+      add(begin, begin + options_.block);
+    };
+    if (m.copied.empty() || options_.block % kPlacedTogether != 0) {
+      m.copied = chosen;
+      list.clear();
+      for (const int32_t b : chosen) add_block(b);
+      add(0, options_.sinks);
+      m.copies.assign(view, kv_head, nullptr, list);
+      return;
+    }
+    size_t next = 0;
+    for (size_t i = 0; i < m.copied.size(); ++i) {
+      if (holds(chosen, m.copied[i])) continue;
+      m.copied[i] = missing[next++];
+      list.clear();
+      add_block(m.copied[i]);
+      m.copies.replace(view, kv_head, nullptr, list, static_cast<int64_t>(i) * options_.block);
+    }
+  }
+
+  Copies copies(const StepView& step) const override {
+    if (!step.view || !copies_serve(*step.view)) return {};
+    const Memory& m = memory_[static_cast<size_t>(step.layer * kv_heads_ + step.kv_head)];
+    const int64_t local = options_.sinks + blocks_of(passes_.group(*step.view, 0)) * options_.block;
+    return {&m.copies, options_.local, {local, step.index + 1, step.position}};
+  }
+
   void select(const StepView& step, std::vector<Run>& runs) const override {
     const int64_t entries = step.index + 1;
     const int64_t number = step.view ? passes_.number_holding(*step.view, step.row) : 0;
@@ -120,20 +172,32 @@ class Infllm final : public ContextPolicy {
     PolicyCounters c;
     c.selections = selections_;
     for (const Memory& m : memory_) {
-      c.bytes += m.means.bytes() + static_cast<int64_t>(m.received.capacity() * sizeof(float));
+      c.bytes += m.means.bytes() + m.copies.bytes() +
+                 static_cast<int64_t>(m.received.capacity() * sizeof(float) +
+                                      m.copied.capacity() * sizeof(int32_t));
     }
     return c;
   }
 
   int64_t bytes_for(int64_t tokens) const override {
+    const int64_t read = options_.sinks + options_.k * options_.block;
+    const int64_t copies = tokens < read + options_.block + options_.local
+                               ? 0
+                               : CopiedKeys::bytes_for(read, line_bytes_ * kBlockKeys) +
+                                     grown_bytes(options_.k, sizeof(int32_t));
     int64_t bytes = 0;
     for (const Memory& m : memory_) {
-      bytes += m.means.bytes_for(tokens / options_.block) + grown_bytes(tokens, sizeof(float));
+      bytes +=
+          m.means.bytes_for(tokens / options_.block) + grown_bytes(tokens, sizeof(float)) + copies;
     }
     return bytes;
   }
 
  private:
+  bool copies_serve(const LayerView& view) const {
+    return passes_.decoding(view) && blocks_of(passes_.group(view, 0)) > options_.k;
+  }
+
   // Blocks that lie wholly before the local part of a group's first row.
   int64_t blocks_of(const Group& group) const {
     const int64_t before = group.end - group.count + 1 - options_.local - options_.sinks;
@@ -201,7 +265,7 @@ class Infllm final : public ContextPolicy {
 
   InfllmOptions options_;
   Passes passes_;
-  int64_t kv_heads_ = 0, selections_ = 0;
+  int64_t kv_heads_ = 0, line_bytes_ = 0, selections_ = 0;
   std::vector<Memory> memory_;  // [layers, kv_heads]
   // Of the layer that is being computed.
   std::vector<std::vector<float>> scores_;    // [kv_heads], blocks of each group in a row

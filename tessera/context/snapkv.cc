@@ -56,7 +56,7 @@ class Snapkv final : public ContextPolicy {
     if (tokens != prompt_) return entries;
     const bool fits = entries <= options_.budget;
     if (fits) {
-      for (auto& sums : sums_) sums.clear();
+      for (auto& sums : sums_) std::vector<float>().swap(sums);
     }
     return fits ? entries : options_.budget;
   }
@@ -68,7 +68,7 @@ class Snapkv final : public ContextPolicy {
     for (size_t i = 0; i < kept.size(); ++i) {
       if (kept[i] != static_cast<int32_t>(i)) moves.push_back({kept[i], static_cast<int64_t>(i)});
     }
-    sums.clear();
+    std::vector<float>().swap(sums);  // nothing is chosen again before another prompt
     ++selections_;
   }
 

@@ -17,9 +17,6 @@ void copy_column(const std::byte* source, int64_t from, std::byte* target, int64
 
 // Keys that are asked for before they are read: what memory answers at once.
 constexpr size_t kAhead = 12;
-// Keys that are placed together.
-constexpr int64_t kTogether = 16;
-
 }  // namespace
 
 void CopiedKeys::begin(const LayerView& view) {
@@ -66,10 +63,15 @@ void CopiedKeys::assign(const LayerView& view, int64_t kv_head, std::span<const 
 void CopiedKeys::assign(const LayerView& view, int64_t kv_head, const PlainKeys* plain,
                         std::span<const TurnedKey> list) {
   begin(view);
+  replace(view, kv_head, plain, list, 0);
+}
+
+void CopiedKeys::replace(const LayerView& view, int64_t kv_head, const PlainKeys* plain,
+                         std::span<const TurnedKey> list, int64_t first) {
   const int64_t padded = std::max(width_, plain ? plain->padded() : 0);
   // What was placed before may be placed again beyond the last key: it is finite.
   thread_local std::vector<float> rows;
-  rows.resize(static_cast<size_t>(kTogether * padded));
+  rows.resize(static_cast<size_t>(kPlacedTogether * padded));
   const auto prefetch = [&](size_t i) {
     if (i >= list.size()) return;
     if (plain) plain->prefetch(list[i].entry);
@@ -80,7 +82,7 @@ void CopiedKeys::assign(const LayerView& view, int64_t kv_head, const PlainKeys*
   for (int64_t i = 0; i < n; ++i) {
     prefetch(static_cast<size_t>(i) + kAhead);
     const TurnedKey& one = list[static_cast<size_t>(i)];
-    float* key = rows.data() + i % kTogether * padded;
+    float* key = rows.data() + i % kPlacedTogether * padded;
     if (plain) {
       plain->load(view.shape().rope, view.shape().interleaved, one.entry,
                   view.position(0) + one.entry - view.first_entry() + one.by, key);
@@ -88,13 +90,13 @@ void CopiedKeys::assign(const LayerView& view, int64_t kv_head, const PlainKeys*
       view.key(kv_head, one.entry, key);
       view.turn(key, one.by);
     }
-    copy_value(view, kv_head, i, one.entry);
-    if ((i + 1) % kTogether == 0 || i + 1 == n) {
-      const int64_t first = i / kTogether * kTogether;
-      kernels().place_keys(type_, rows.data(), padded, width_, block_of(first), first % kBlockKeys);
+    copy_value(view, kv_head, first + i, one.entry);
+    if ((i + 1) % kPlacedTogether == 0 || i + 1 == n) {
+      const int64_t place = first + i / kPlacedTogether * kPlacedTogether;
+      kernels().place_keys(type_, rows.data(), padded, width_, block_of(place), place % kBlockKeys);
     }
   }
-  size_ = n;
+  size_ = std::max(size_, first + n);
 }
 
 void CopiedKeys::fill(AttendChunk& call, int64_t chunk) const {

@@ -20,6 +20,9 @@ struct TurnedKey {
   int64_t entry = 0, by = 0;
 };
 
+// Keys that are placed together when they are turned.
+inline constexpr int64_t kPlacedTogether = 16;
+
 class CopiedKeys {
  public:
   int64_t size() const { return size_; }
@@ -29,6 +32,10 @@ class CopiedKeys {
   // the cache's
   void assign(const LayerView& view, int64_t kv_head, const PlainKeys* plain,
               std::span<const TurnedKey> list);
+  // The same in places first .. of what is held.   first: a multiple of kPlacedTogether; behind
+  // the list, places up to the next multiple lose what they held
+  void replace(const LayerView& view, int64_t kv_head, const PlainKeys* plain,
+               std::span<const TurnedKey> list, int64_t first);
   // One more, or another entry in a place.   place: 0 .. size()
   void put(const LayerView& view, int64_t kv_head, int64_t place, int64_t entry);
   // Sets the blocks of chunk `chunk` (places kChunkKeys * chunk ..) in a call.

@@ -67,6 +67,7 @@ class Layer {
                                         positions_, first, dropped_);
     for (int64_t h = 0; h < kKvHeads; ++h) policy_->observe(*view_, h);
     policy_->settle(*view_);
+    for (int64_t h = 0; h < kKvHeads; ++h) policy_->arrange(*view_, h);
   }
 
   // What row `row` of the last pass sees.
