@@ -1,5 +1,5 @@
-// Zeroed memory that begins on a cache line: what is as wide as one crosses none, whether a register
-// is loaded from it or it is asked for ahead.
+// Zeroed memory that begins on a cache line: what is as wide as one crosses none, whether a
+// register is loaded from it or it is asked for ahead.
 #pragma once
 
 #include <cstddef>
