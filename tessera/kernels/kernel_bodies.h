@@ -238,10 +238,14 @@ inline void add_outer_product(Register (&sum)[kRows][kCount], Row row, Column co
 
 // With so few rows a block comes from memory and is read once: the half of a block that is read
 // next is fetched meanwhile, number by number at the same place.
-template <CacheType kType, int kRows>
+template <CacheType kType, int kRows, int kCount>
 inline void fetch_next(const void* next, int64_t at) {
   if constexpr (kRows <= 3) {
-    if (next) __builtin_prefetch(static_cast<const std::byte*>(next) + at * cache_bytes(kType));
+    if (!next) return;
+    const auto* from = static_cast<const std::byte*>(next) + at * cache_bytes(kType);
+    constexpr int64_t kBytes = kCount * kRegisterLanes * cache_bytes(kType);
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(from + i);
   }
 }
 
@@ -257,7 +261,7 @@ inline void score_some(const AttendRow* rows, const void* keys, int64_t width, i
     for (int j = 0; j < kCount; ++j) sum[r][j] = splat_register(0.f);
   }
   for (int64_t d = 0; d < width; ++d) {
-    fetch_next<kType, kRows>(next, d * kBlockKeys + first);
+    fetch_next<kType, kRows, kCount>(next, d * kBlockKeys + first);
     add_outer_product(
         sum, [&](int r) { return splat_register(rows[r].query[d]); },
         [&](int j) { return load_some<kType>(keys, d * kBlockKeys + first + kRegisterLanes * j); });
@@ -301,7 +305,7 @@ inline void weigh_some(const AttendRow* rows, const float* weights, const void* 
   for (int64_t key = 0; key < kBlockKeys; ++key) {
     float scale = 1;
     if constexpr (kType == CacheType::q8) scale = scales_of(values, width)[key];
-    fetch_next<kType, kRows>(next, key * width + dimension);
+    fetch_next<kType, kRows, kCount>(next, key * width + dimension);
     add_outer_product(
         sum,
         [&](int r) {
