@@ -123,12 +123,15 @@ class Tile {
     }
   }
 
-  // Lines of heads of the row, or of rows from it on.
+  // Lines of heads of the row, or of rows from it on, that see everything.
   std::span<const Gather> lines(int64_t first, int64_t count) {
+    return lines(first, count, {0, entry_ + 1, position_});
+  }
+  std::span<const Gather> lines(int64_t first, int64_t count, const Run& run) {
     const int64_t width = view_.width();
     mine_.gathers.clear();
     for (int64_t i = first_line_ + first; i < first_line_ + first + count; ++i) {
-      mine_.gathers.push_back({mine_.query.data() + i * width, 0, entry_ + 1, position_, 0.f,
+      mine_.gathers.push_back({mine_.query.data() + i * width, run.begin, run.end, position_, 0.f,
                                &mine_.maximum[static_cast<size_t>(i)],
                                &mine_.total[static_cast<size_t>(i)],
                                mine_.weighted.data() + i * width});
@@ -228,6 +231,10 @@ class Tile {
         continue;
       }
       stand(first, count, runs[i].query_position - position_);
+      if (some.size() == 1) {  // as it lies, with what comes next asked for
+        gather(shape_, view_.store(), kv_head_, lines(first, count, some[0]), mine_);
+        continue;
+      }
       gather_chosen(shape_, view_.store(), kv_head_, some, lines(first, count), mine_);
     }
   }
