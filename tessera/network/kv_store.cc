@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
-#include "tessera/base/big_buffer.h"
 #include "tessera/base/error.h"
 #include "tessera/kernels/half.h"
 
@@ -41,14 +40,22 @@ float write_codes(const float* x, int64_t n, int8_t* codes, int64_t stride) {
 
 struct KvPool::Slab {
   Slab(int64_t block_count, int64_t bytes_each)
-      : memory(block_count * bytes_each), blocks(block_count) {
+      : size(block_count * bytes_each), blocks(block_count) {
+    void* at = mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) throw std::bad_alloc();
+    memory = static_cast<std::byte*>(at);
     for (int64_t i = 0; i < block_count; ++i) {
-      blocks[static_cast<size_t>(i)].keys = memory.data() + i * bytes_each;
-      blocks[static_cast<size_t>(i)].values = memory.data() + i * bytes_each + bytes_each / 2;
+      blocks[static_cast<size_t>(i)].keys = memory + i * bytes_each;
+      blocks[static_cast<size_t>(i)].values = memory + i * bytes_each + bytes_each / 2;
     }
   }
+  ~Slab() { munmap(memory, static_cast<size_t>(size)); }
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
 
-  BigBuffer memory;
+  int64_t size;
+  std::byte* memory = nullptr;
   std::vector<KvBlock> blocks;
 };
 
